@@ -1,0 +1,50 @@
+# Everything goes through tools/setup, which installs what is missing and says each step.
+# A fresh machine needs Python >= 3.11, make and the network.
+PYTHON ?= $(shell command -v python3.13 || command -v python3.12 || command -v python3.11 || command -v python3 || echo python3)
+SETUP  := $(PYTHON) -m tools.setup
+BIN    := .venv/bin
+ARGS   ?=
+
+.PHONY: run test bench soak fmt setup web lint types quick help
+
+help:
+	@echo "make run    build what is stale and serve a demonstration centre (ARGS=... go to guichet serve)"
+	@echo "make test   everything CI runs          make quick  lint, types and the quick tests"
+	@echo "make bench  rewrite bench/RESULTS.md    make soak   the long fault runs"
+	@echo "make fmt    format and fix              make setup  only install what development needs"
+
+run:
+	@$(SETUP) run
+	@exec $(BIN)/guichet serve --demo $(ARGS)
+
+setup:
+	@$(SETUP) dev
+
+web:
+	@$(SETUP) web
+
+test:
+	@$(SETUP) test
+	@$(BIN)/python -m tools.check all
+
+quick: setup
+	@$(BIN)/python -m tools.check quick
+
+lint: setup
+	@$(BIN)/python -m tools.check lint
+
+types: setup
+	@$(BIN)/python -m tools.check types
+
+bench:
+	@$(SETUP) test
+	@$(BIN)/python -m bench $(ARGS)
+
+soak:
+	@$(SETUP) test
+	@GUICHET_SOAK=1 $(BIN)/python -m pytest -m fault --soak $(ARGS)
+
+fmt: setup
+	@$(BIN)/ruff check --fix-only --quiet src tests tools bench
+	@$(BIN)/ruff format --quiet src tests tools bench
+	@cd web && ../$(BIN)/npm run --silent fmt
