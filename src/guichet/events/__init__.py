@@ -1,0 +1,1 @@
+"""The vocabulary: one frozen struct per fact."""

@@ -1,0 +1,1 @@
+"""Tools without domain words: clock, ids, supervised tasks, discovery, fault points, errors."""

@@ -1,0 +1,280 @@
+"""The leader's loop: takes waiting commands as one batch, runs it, commits it, and only then answers.
+
+It lives in a thread with an event loop of its own, so that a commit's fsync never holds up the sockets.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable
+
+import msgspec
+import structlog
+
+from guichet.kit.clock import Clock, Instant
+from guichet.kit.errors import Refused
+from guichet.kit.faults import declare, fault_point
+from guichet.leader.memory import Memory
+from guichet.leader.registry import Answer, Command
+from guichet.leader.run import Authorise, Run, encode_answer
+from guichet.leader.state import Missing, MissingRow, State
+from guichet.store.port import Answered, Batch, DuplicateKey, Fenced, Full, Writer
+from guichet.store.rows import Change
+from guichet.store.sealing import Sealer
+
+log = structlog.get_logger(__name__)
+
+BEFORE_COMMIT = declare("leader.before_commit")
+AFTER_COMMIT = declare("leader.after_commit")
+
+MAX_BATCH = 256
+MAX_WAITING = 4_000
+"""Past this many waiting commands a new one is refused at once: a clear answer beats a late one."""
+MAX_LOADS = 64
+SNAPSHOT_EVERY = 100_000
+
+
+class Committed(msgspec.Struct, frozen=True):
+    """What one commit did, for those who wait: the hub, the followers, the workers."""
+
+    shard: int
+    first: int
+    last: int
+    t: Instant
+    changes: list[Change]
+    erased: list[str]
+    jobs: bool
+
+
+Listener = Callable[[Committed], None]
+
+
+class _Waiting(msgspec.Struct, frozen=True):
+    command: Command
+    future: asyncio.Future[Answer]
+    loop: asyncio.AbstractEventLoop
+
+
+def unavailable() -> Refused:
+    """The answer when a commit did not happen; the same key makes a retry safe."""
+    return Refused("unavailable", "leader.unavailable", "nothing was saved; try again with the same key")
+
+
+def full() -> Refused:
+    """The answer while no space is left."""
+    return Refused("unavailable", "store.full", "the disk is full: nothing was saved; free space, then try again")
+
+
+class Leader:
+    """Leads one shard. `run` ends when `stop` was called or another leader took over (raises Fenced)."""
+
+    def __init__(
+        self,
+        shard: int,
+        writer: Writer,
+        sealer: Sealer,
+        clock: Clock,
+        new_state: Callable[[], State],
+        authorise: Authorise,
+        on_commit: Listener,
+        max_waiting: int = MAX_WAITING,
+    ) -> None:
+        self.shard = shard
+        self.epoch = 0
+        self.memory = Memory(shard, writer, sealer, new_state)
+        self._writer = writer
+        self._sealer = sealer
+        self._clock = clock
+        self._authorise = authorise
+        self._on_commit = on_commit
+        self._max_waiting = max_waiting
+        self._waiting: deque[_Waiting] = deque()
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._wake = asyncio.Event()
+        self._awake = True
+        self._stopping = False
+        self._origin = 0.0
+        self._snapshot_at = 0
+
+    # -- the edge's side: any thread ------------------------------------------------------------------
+
+    def submit(self, command: Command) -> asyncio.Future[Answer]:
+        """Queues a command from the caller's loop. The future ends after the commit, with the answer or
+        with Refused. Raises Refused at once when the leader is overloaded or not leading."""
+        loop = asyncio.get_running_loop()
+        if self._loop is None or self._stopping:
+            raise unavailable()
+        if len(self._waiting) >= self._max_waiting:
+            raise Refused("limited", "leader.busy", "too much at once; try again in a second with the same key")
+        future: asyncio.Future[Answer] = loop.create_future()
+        with self._lock:
+            self._waiting.append(_Waiting(command, future, loop))
+            wake, self._awake = not self._awake, True
+        if wake:
+            self._loop.call_soon_threadsafe(self._wake.set)
+        return future
+
+    def stop(self) -> None:
+        """Asks `run` to end after the batch in hand. Any thread."""
+        self._stopping = True
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._wake.set)
+
+    # -- the leader's side: its own loop --------------------------------------------------------------
+
+    async def run(self, ready: Callable[[], None]) -> None:
+        """Leads until stopped; `ready` is called when commands are taken. Raises Fenced, OSError."""
+        self.epoch = await self._writer.lead(self.shard)
+        await self.memory.load()
+        self._origin = max(self.memory.t, self._clock.now()) - self._clock.monotonic() * 1_000
+        self._snapshot_at = self.memory.seq
+        await self._batch([], starting=True)
+        self._loop = asyncio.get_running_loop()
+        ready()
+        try:
+            while not self._stopping:
+                batch = self._take()
+                if not batch and not self._due():
+                    await self._sleep()
+                    continue
+                await self._batch(batch)
+                # Side writes of the store share this loop: let them run between two batches.
+                await asyncio.sleep(0)
+        finally:
+            self._loop = None
+            self._refuse_all()
+        await self.memory.save_snapshot()
+
+    def _take(self) -> list[_Waiting]:
+        with self._lock:
+            count = min(len(self._waiting), MAX_BATCH)
+            return [self._waiting.popleft() for _ in range(count)]
+
+    async def _sleep(self) -> None:
+        with self._lock:
+            if self._waiting or self._stopping:
+                return
+            self._awake = False
+            self._wake.clear()
+        due = self.memory.state.deadlines.next()
+        timeout = None if due is None else max(0.0, (due[0] - self._now()) / 1_000)
+        try:
+            await asyncio.wait_for(self._wake.wait(), timeout)
+        except TimeoutError:
+            pass
+        with self._lock:
+            self._awake = True
+
+    def _now(self) -> Instant:
+        return max(self.memory.t, int(self._origin + self._clock.monotonic() * 1_000))
+
+    def _due(self) -> bool:
+        due = self.memory.state.deadlines.next()
+        return due is not None and due[0] <= self._now()
+
+    async def _batch(self, waiting: list[_Waiting], *, starting: bool = False, careful: bool = False) -> None:
+        """Runs and commits one batch and answers its callers. `careful`: keys are looked up in the store first."""
+        memory = self.memory
+        run = Run(memory.state, self._authorise, memory.seq, self._now())
+        answers: list[Answered] = []
+        results: list[Answer | Refused] = []
+        try:
+            if careful:
+                await memory.recall_answers([w.command for w in waiting])
+            if starting:
+                run.start()
+            run.fire_deadlines()
+            for item in waiting:
+                results.append(await self._one(run, item.command, answers))
+            if run.entries or answers:
+                await self._commit(run, answers)
+        except DuplicateKey:
+            await self._reload()
+            await self._batch(waiting, careful=True)
+            return
+        except Exception as error:
+            log.exception("batch failed", commands=len(waiting), error=type(error).__name__)
+            self._answer(waiting, [full() if isinstance(error, Full) else unavailable()] * len(waiting))
+            await self._reload()
+            if isinstance(error, Fenced):
+                raise
+            return
+        self._answer(waiting, results)
+
+    async def _one(self, run: Run, command: Command, answers: list[Answered]) -> Answer | Refused:
+        memory = self.memory
+        known = memory.answer_to(command)
+        if known is not None:
+            return msgspec.json.decode(known, type=dict)
+        for _ in range(MAX_LOADS):
+            try:
+                answer = run.command(command)
+            except Missing as missing:
+                await memory.load_streams([missing.stream])
+            except MissingRow as missing:
+                await memory.load_rows(missing.table, [missing.key])
+            except Refused as refused:
+                return refused
+            else:
+                encoded = encode_answer(answer)
+                answered = Answered(command.actor.org, str(command.actor), command.key, run.t, encoded)
+                answers.append(answered)
+                memory.remember(answered)
+                return answer if answer is not None else {}
+        raise RuntimeError(f"{command.name} asked for more than {MAX_LOADS} streams")
+
+    async def _commit(self, run: Run, answers: list[Answered]) -> None:
+        await self._sealer.load_keys({entry.subject for entry, _ in run.personal if entry.subject})
+        for entry, personal in run.personal:
+            entry.sealed = self._sealer.seal(entry, personal)
+        changes = run.changes
+        rows = list(changes.rows.values())
+        fault_point(BEFORE_COMMIT)
+        await self._writer.append(
+            Batch(self.shard, self.epoch, run.entries, answers, rows, changes.erased, changes.jobs)
+        )
+        fault_point(AFTER_COMMIT)
+        first = self.memory.seq + 1
+        self.memory.seq, self.memory.t = run.seq, run.t
+        self.memory.state.forget_at_rest()
+        if run.entries:
+            self._on_commit(
+                Committed(self.shard, first, run.seq, run.t, rows, changes.erased, bool(changes.jobs))
+            )
+        if run.seq - self._snapshot_at >= SNAPSHOT_EVERY:
+            self._snapshot_at = run.seq
+            await self.memory.save_snapshot()
+
+    async def _reload(self) -> None:
+        """Discards the memory and reads it again. What cannot be read leaves the leader without a state:
+        the error ends `run`, and whoever supervises it starts anew."""
+        self.memory.discard()
+        await self.memory.load()
+
+    def _answer(self, waiting: list[_Waiting], results: list[Answer | Refused]) -> None:
+        by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Answer], Answer | Refused]]] = {}
+        for item, result in zip(waiting, results, strict=True):
+            by_loop.setdefault(item.loop, []).append((item.future, result))
+        for loop, pairs in by_loop.items():
+            try:
+                loop.call_soon_threadsafe(_deliver, pairs)
+            except RuntimeError:  # the caller's loop has closed: nobody waits any more
+                continue
+
+    def _refuse_all(self) -> None:
+        while self._waiting:
+            batch = self._take()
+            self._answer(batch, [unavailable() for _ in batch])
+
+
+def _deliver(pairs: list[tuple[asyncio.Future[Answer], Answer | Refused]]) -> None:
+    for future, result in pairs:
+        if future.done():
+            continue
+        if isinstance(result, Refused):
+            future.set_exception(result)
+        else:
+            future.set_result(result)

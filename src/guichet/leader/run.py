@@ -1,0 +1,141 @@
+"""Runs commands against the state: no I/O, no waiting. The loop around it is `loop.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+import msgspec
+import structlog
+
+from guichet.events.base import BY_CLASS, Fact, encode, stream_of, subject_of
+from guichet.events.leader import DeadlineFired
+from guichet.kit.clock import Instant
+from guichet.kit.errors import Refused
+from guichet.leader.registry import (
+    COMMANDS,
+    PROJECTORS,
+    REACTORS,
+    STARTERS,
+    Actor,
+    Answer,
+    At,
+    Command,
+    CommandSpec,
+    Now,
+    Scope,
+)
+from guichet.leader.state import Missing, MissingRow, State
+from guichet.store.port import Entry
+from guichet.store.rows import Changes
+
+Authorise = Callable[[State, Actor, CommandSpec, Scope], None]
+"""Raises Refused when the actor may not do this there. Given by the composition root (`accounts` knows roles)."""
+
+log = structlog.get_logger(__name__)
+
+MAX_REACTIONS = 10_000
+
+
+class Broken(Exception):
+    """A defect in a fold, projection or reactor: the batch fails and the state is read again from the log."""
+
+
+class Run:
+    """One batch in the making: facts in order, their rows, what each fact's personal fields hold."""
+
+    def __init__(self, state: State, authorise: Authorise, seq: int, t: Instant) -> None:
+        self.state = state
+        self.authorise = authorise
+        self.seq = seq
+        self.t = t
+        self.entries: list[Entry] = []
+        self.personal: list[tuple[Entry, bytes]] = []
+        self.changes = Changes()
+
+    def command(self, command: Command) -> Answer | None:
+        """Runs one command. Raises Refused (nothing changed), Missing or MissingRow (nothing changed: load, repeat)."""
+        spec = COMMANDS.get(command.name)
+        if spec is None:
+            raise Refused("invalid", "command.unknown", f"there is no command {command.name!r}", field="name")
+        part = self.state.part(spec.part)
+        scope = spec.scope(part, command.payload)
+        if scope.org is not None and scope.org != command.actor.org:
+            # The same answer as for what does not exist: nobody learns of other organisations' ids.
+            raise Refused("not_found", "not_found", "there is nothing with this id")
+        self.authorise(self.state, command.actor, spec, scope)
+        now = Now(self.t, command.actor.org, command.actor)
+        facts: list[Fact] = []
+        try:
+            answer = _collect(spec.handle(part, command.payload, now), facts)
+        except (Refused, Missing, MissingRow):
+            raise
+        except Exception as error:  # nothing was folded yet: only this command fails
+            log.exception("command failed", command=command.name, error=type(error).__name__)
+            raise Refused("unavailable", "command.failed", "an internal error; nothing was saved") from error
+        for fact in facts:  # cold streams are asked for before anything is folded
+            self.state.next_version(stream_of(fact), BY_CLASS[type(fact)].opens)
+        self._append(facts, now)
+        return answer
+
+    def fire_deadlines(self) -> None:
+        """Fires what is due by now, each as a logged fact, in (due, kind, id) order."""
+        while (due := self.state.deadlines.next()) is not None and due[0] <= self.t:
+            instant, kind, id, org = due
+            actor = Actor("system", "deadline", org)
+            self._append([DeadlineFired(kind=kind, id=id, due=instant)], Now(self.t, org, actor))
+
+    def start(self) -> None:
+        """What the stages do when their leader begins to lead."""
+        for starter in STARTERS:
+            for org, fact in list(starter.start(self.state.part(starter.part), self.t)):
+                self._append([fact], Now(self.t, org, Actor("system", "start", org)))
+
+    def _append(self, facts: Iterable[Fact], now: Now) -> None:
+        """Folds and records facts, then what the reactors answer, breadth first, in stage order."""
+        queue = list(facts)
+        done = 0
+        while done < len(queue):
+            fact = queue[done]
+            done += 1
+            if done > MAX_REACTIONS:
+                raise Broken(f"reactors without end after {type(fact).__name__}")
+            try:
+                self._record(fact, now)
+                for reactor in REACTORS.get(type(fact), ()):
+                    queue.extend(reactor.react(self.state.part(reactor.part), fact, now))
+            except (Refused, Missing, MissingRow) as error:
+                # Too late to say no or to load: facts were folded. A reactor works on what is resident.
+                raise Broken(f"after {type(fact).__name__}: {error}") from error
+
+    def _record(self, fact: Fact, now: Now) -> None:
+        entry_type = BY_CLASS[type(fact)]
+        stream = stream_of(fact)
+        version = self.state.next_version(stream, entry_type.opens)
+        self.seq += 1
+        at = At(self.seq, self.t, now.org, str(now.actor), version)
+        data, personal = encode(fact)
+        entry = Entry(
+            self.seq, self.t, now.org, stream, version, entry_type.type, entry_type.version, at.actor,
+            subject_of(fact), data, None,
+        )  # fmt: skip
+        self.entries.append(entry)
+        if personal is not None:
+            self.personal.append((entry, personal))
+        self.state.fold(fact, at)
+        for projector in PROJECTORS.get(type(fact), ()):
+            self.changes.add(now.org, projector.project(self.state.part(projector.part), fact, at))
+
+
+def _collect(facts: Iterator[Fact], into: list[Fact]) -> Answer | None:
+    """Takes all facts of a handler and gives back what it returned."""
+    while True:
+        try:
+            into.append(next(facts))
+        except StopIteration as end:
+            value = end.value
+            return value if isinstance(value, dict) else None
+
+
+def encode_answer(answer: Answer | None) -> bytes:
+    """An answer as JSON."""
+    return msgspec.json.encode(answer if answer is not None else {})

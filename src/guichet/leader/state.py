@@ -1,0 +1,204 @@
+"""The leader's state: one typed part per stage, changed only by folding facts, plus deadlines and look-ups."""
+
+from __future__ import annotations
+
+import heapq
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar, TypeVar
+
+import msgspec
+
+from guichet.events.base import Fact, stream_of
+from guichet.events.leader import DeadlineFired
+from guichet.kit.clock import Instant
+from guichet.leader.registry import At
+from guichet.store.port import Row
+from guichet.store.rows import Key, Table
+
+F = TypeVar("F", bound=Callable[..., Any])
+P = TypeVar("P", bound="Part")
+
+
+class Missing(Exception):
+    """A cold stream must be loaded before the command can run."""
+
+    def __init__(self, stream: str) -> None:
+        super().__init__(stream)
+        self.stream = stream
+
+
+class MissingRow(Exception):
+    """A row of an inline table must be read before the command can run."""
+
+    def __init__(self, table: Table, key: Key) -> None:
+        super().__init__(f"{table.name}{key}")
+        self.table = table
+        self.key = key
+
+
+def folds(*facts: type[Fact]) -> Callable[[F], F]:
+    """Marks a part's method `(self, fact, at)` as the one that folds these facts."""
+
+    def mark(method: F) -> F:
+        method.__folds__ = facts  # type: ignore[attr-defined]
+        return method
+
+    return mark
+
+
+class Deadlines:
+    """All that is due in a shard, in (due, kind, id) order. Setting one anew moves it."""
+
+    def __init__(self) -> None:
+        self._due: dict[tuple[str, str], tuple[Instant, str]] = {}
+        self._heap: list[tuple[Instant, str, str, str]] = []
+
+    def set(self, kind: str, id: str, due: Instant, org: str) -> None:
+        self._due[kind, id] = (due, org)
+        heapq.heappush(self._heap, (due, kind, id, org))
+
+    def drop(self, kind: str, id: str) -> None:
+        self._due.pop((kind, id), None)
+
+    def next(self) -> tuple[Instant, str, str, str] | None:
+        """The earliest (due, kind, id, organisation), or None."""
+        while self._heap:
+            due, kind, id, org = self._heap[0]
+            if self._due.get((kind, id)) == (due, org):
+                return due, kind, id, org
+            heapq.heappop(self._heap)
+        return None
+
+    def items(self) -> list[tuple[str, str, Instant, str]]:
+        return sorted((kind, id, due, org) for (kind, id), (due, org) in self._due.items())
+
+
+class Lookups:
+    """Rows that handlers asked for by key: a bounded memory of what the inline tables say. Not state:
+    a fold keeps it true (`put`), and what was forgotten is read again."""
+
+    LIMIT = 100_000
+
+    def __init__(self) -> None:
+        self._rows: OrderedDict[tuple[str, Key], Row | None] = OrderedDict()
+
+    def get(self, table: Table, key: Key) -> Row | None:
+        """The row, or None when there is none. Raises MissingRow when nobody knows yet."""
+        at = (table.name, key)
+        if at not in self._rows:
+            raise MissingRow(table, key)
+        self._rows.move_to_end(at)
+        return self._rows[at]
+
+    def put(self, table: Table, key: Key, row: Row | None) -> None:
+        self._rows[table.name, key] = row
+        if len(self._rows) > self.LIMIT:
+            self._rows.popitem(last=False)
+
+
+class Part:
+    """One stage's share of the state. Holds ids, states, times and hashes, never text.
+
+    `cold` names the kinds of stream that are loaded when asked for and forgotten when at rest; facts of
+    such a stream must be enough to rebuild its entity alone.
+    """
+
+    cold: ClassVar[frozenset[str]] = frozenset()
+    folders: ClassVar[dict[type[Fact], str]] = {}
+
+    deadlines: Deadlines
+    lookups: Lookups
+
+    def __init_subclass__(cls) -> None:
+        cls.folders = {
+            fact: name
+            for name in dir(cls)
+            if not name.startswith("__")
+            for fact in getattr(getattr(cls, name, None), "__folds__", ())
+        }
+
+    def loaded(self, stream: str) -> None:
+        """Called after a cold stream was folded; `stream` may have had no facts at all."""
+
+    def at_rest(self) -> Iterator[str]:
+        """Cold streams that may be forgotten now; they are dropped from the part by the time this ends."""
+        return iter(())
+
+    def dump(self) -> Any:
+        """The part as plain msgpack-able data: what `restore` takes, and what the replay check compares."""
+        raise NotImplementedError
+
+    def restore(self, data: Any) -> None:
+        """Replaces the part's content by what `dump` gave (msgpack-decoded: lists for tuples)."""
+        raise NotImplementedError
+
+
+class State:
+    """All parts of one shard, wired by the composition root in stage order."""
+
+    def __init__(self, parts: list[Part]) -> None:
+        self.deadlines = Deadlines()
+        self.lookups = Lookups()
+        self.versions: dict[str, int] = {}
+        self.parts = parts
+        self._by_type = {type(part): part for part in parts}
+        self._folds: dict[type[Fact], list[Callable[[Fact, At], None]]] = {}
+        self.cold: frozenset[str] = frozenset().union(*(part.cold for part in parts))
+        for part in parts:
+            part.deadlines, part.lookups = self.deadlines, self.lookups
+            for fact, name in part.folders.items():
+                self._folds.setdefault(fact, []).append(getattr(part, name))
+
+    def part(self, kind: type[P]) -> P:
+        return self._by_type[kind]  # type: ignore[return-value]
+
+    def next_version(self, stream: str, opens: bool) -> int:
+        """The version that the stream's next fact gets. Raises Missing for a cold stream that is not here."""
+        version = self.versions.get(stream)
+        if version is None:
+            if not opens and stream[: stream.index("/")] in self.cold:
+                raise Missing(stream)
+            return 1
+        return version + 1
+
+    def fold(self, fact: Fact, at: At) -> None:
+        """Takes one fact in."""
+        self.versions[stream_of(fact)] = at.version
+        if isinstance(fact, DeadlineFired):
+            self.deadlines.drop(fact.kind, fact.id)
+        for fold in self._folds.get(type(fact), ()):
+            fold(fact, at)
+
+    def loaded(self, stream: str) -> None:
+        """Marks a cold stream as resident (also one without facts)."""
+        self.versions.setdefault(stream, 0)
+        kind = stream[: stream.index("/")]
+        for part in self.parts:
+            if kind in part.cold:
+                part.loaded(stream)
+
+    def forget_at_rest(self) -> None:
+        """Drops what may be loaded again."""
+        for part in self.parts:
+            for stream in part.at_rest():
+                self.versions.pop(stream, None)
+
+    def dump(self) -> bytes:
+        """A snapshot of everything; holds no personal data because parts hold none."""
+        return msgspec.msgpack.encode(
+            {
+                "versions": self.versions,
+                "deadlines": self.deadlines.items(),
+                "parts": {type(part).__name__: part.dump() for part in self.parts},
+            }
+        )
+
+    def restore(self, data: bytes) -> None:
+        """The opposite of `dump`, into fresh parts."""
+        content = msgspec.msgpack.decode(data)
+        self.versions = content["versions"]
+        for kind, id, due, org in content["deadlines"]:
+            self.deadlines.set(kind, id, due, org)
+        for part in self.parts:
+            part.restore(content["parts"][type(part).__name__])
