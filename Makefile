@@ -1,6 +1,13 @@
 # Everything goes through tools/setup, which installs what is missing and says each step.
 # A fresh machine needs Python >= 3.11, make and the network.
-PYTHON ?= $(shell command -v python3.13 || command -v python3.12 || command -v python3.11 || command -v python3 || echo python3)
+.DEFAULT_GOAL := help
+
+# The first of these that is new enough; `make PYTHON=... <target>` names another.
+ifndef PYTHON
+PYTHON := $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+endif
+PYTHON := $(or $(PYTHON),$(shell command -v python3),$(error Guichet needs Python 3.11 or newer, and there is no python3 here: install one, for example with apt-get install python3 python3-venv))
 SETUP  := $(PYTHON) -m tools.setup
 BIN    := .venv/bin
 ARGS   ?=

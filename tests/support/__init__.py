@@ -1,0 +1,1 @@
+"""What the tests share: engines, leftovers, waiting. Nothing here is a test."""

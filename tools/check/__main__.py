@@ -1,0 +1,71 @@
+"""`python -m tools.check all|quick|lint|types|web|tests`: goes on after a failure, so that one run tells all."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+BIN = Path(sys.executable).parent
+
+
+@dataclass(frozen=True)
+class Step:
+    """One check: a name and a command."""
+
+    name: str
+    command: tuple[str, ...]
+    folder: str = "."
+
+
+LINT = (
+    Step("ruff", ("ruff", "check", "--quiet", "--output-format=concise", "src", "tests", "tools", "bench")),
+    Step("format", ("ruff", "format", "--check", "--quiet", "src", "tests", "tools", "bench")),
+    Step("house rules", ("python", "-m", "tools.lint", "src", "tests")),
+    Step("stage order", ("lint-imports", "--no-logo", "--no-cache")),
+)
+TYPES = (Step("types", ("mypy",)),)
+WEB = (Step("web", ("npm", "run", "--silent", "check"), "web"),)
+TESTS = (
+    Step("tests", ("python", "-m", "pytest", "-q", "-n", "2", "--dist", "loadgroup", "-m", "not bench")),
+)
+QUICK = (Step("quick tests", ("python", "-m", "pytest", "-q", "-m", "(unit or arch) and not slow")),)
+
+GOALS = {
+    "lint": LINT,
+    "types": TYPES,
+    "web": WEB,
+    "tests": TESTS,
+    "quick": LINT + TYPES + QUICK,
+    "all": LINT + TYPES + WEB + TESTS,
+}
+
+
+def main() -> int:
+    steps = GOALS[sys.argv[1] if len(sys.argv) > 1 else "all"]
+    os.environ["PATH"] = f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}"
+    results = [(step, *_run(step)) for step in steps]
+    print(
+        "\n".join(
+            f"{step.name:<14} {seconds:6.1f} s  {'ok' if ok else 'FAILED'}" for step, ok, seconds in results
+        )
+    )
+    failed = [step.name for step, ok, _ in results if not ok]
+    if failed:
+        print(f"failed: {', '.join(failed)}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _run(step: Step) -> tuple[bool, float]:
+    print(f"== {step.name}", flush=True)
+    started = time.monotonic()
+    done = subprocess.run(step.command, cwd=ROOT / step.folder, stdin=subprocess.DEVNULL, check=False)
+    return done.returncode == 0, time.monotonic() - started
+
+
+if __name__ == "__main__":
+    sys.exit(main())
