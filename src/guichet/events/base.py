@@ -1,7 +1,7 @@
 """What a fact is: an immutable record, named in the past tense, with marks for personal data.
 
     @fact("message.received", stream="conversation", subject="customer")
-    class MessageReceived(Fact):
+    class MessageReceived(Fact, frozen=True, kw_only=True):
         conversation: str
         message: str
         customer: str
@@ -49,7 +49,7 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 class FactType(msgspec.Struct, frozen=True):
     """The catalogue's entry of one fact type."""
 
-    type: str
+    name: str
     version: int
     cls: type[Fact]
     stream_of: Callable[[Fact], str]
@@ -62,7 +62,8 @@ class FactType(msgspec.Struct, frozen=True):
 
 CATALOGUE: dict[str, FactType] = {}
 BY_CLASS: dict[type[Fact], FactType] = {}
-UPCASTERS: dict[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {}
+Step = Callable[[dict[str, Any]], dict[str, Any]]
+UPCASTERS: dict[tuple[str, int], Step] = {}
 
 
 class BadFact(TypeError):
@@ -101,7 +102,7 @@ def fact(
                 raise BadFact(f"{type_name}: no field {named}")
         plain = tuple(f.name for f in fields if f.name not in personal)
         entry = FactType(
-            type=type_name,
+            name=type_name,
             version=version,
             cls=cls,
             stream_of=_stream_of(stream) if isinstance(stream, str) else stream,
@@ -118,12 +119,10 @@ def fact(
     return register
 
 
-def upcast(
-    type_name: str, from_version: int
-) -> Callable[[Callable[[dict[str, Any]], dict[str, Any]]], Callable[[dict[str, Any]], dict[str, Any]]]:
+def upcast(type_name: str, from_version: int) -> Callable[[Step], Step]:
     """Registers the step from one version's plain fields to the next one's."""
 
-    def register(step: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    def register(step: Step) -> Step:
         UPCASTERS[type_name, from_version] = step
         return step
 

@@ -7,8 +7,8 @@ from guichet.kit.clock import Instant
 
 
 @fact("deadline.fired", stream=lambda f: f"deadline/{f.kind}")
-class DeadlineFired(Fact):
-    """A deadline passed: `kind` says of what (offer, wrapup, snooze ...), `id` of which one. A logged input."""
+class DeadlineFired(Fact, frozen=True, kw_only=True):
+    """A deadline passed; `kind` says of what (offer, wrapup ...), `id` of which one. A logged input."""
 
     kind: Plain[str]
     id: Id

@@ -21,7 +21,7 @@ class Clock(Protocol):
     """Where the time comes from; `SystemClock` in production, `ManualClock` in tests and the simulator."""
 
     def now(self) -> Instant:
-        """Wall clock, milliseconds since the Unix epoch. May jump back: only the leader's stamp is monotone."""
+        """Wall clock, ms since the Unix epoch. May jump back: only the leader's stamp is monotone."""
         ...
 
     def monotonic(self) -> float:

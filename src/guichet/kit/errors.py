@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-Kind = Literal["invalid", "forbidden", "not_found", "conflict", "too_large", "limited", "unavailable", "signed_out"]
+Kind = Literal[
+    "invalid", "forbidden", "not_found", "conflict", "too_large", "limited", "unavailable", "signed_out"
+]
 
 HTTP_STATUS: dict[Kind, int] = {
     "invalid": 422,

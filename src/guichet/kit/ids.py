@@ -18,7 +18,7 @@ def new_id() -> str:
     Layout: 48 bits of milliseconds, version, 74 random bits (RFC 9562, method 3: the random part is
     incremented when two ids fall into the same millisecond).
     """
-    global _last
+    global _last  # noqa: PLW0603 (one counter a process is the point)
     fresh = (time.time_ns() // 1_000_000) << 80 | 0x7 << 76 | int.from_bytes(os.urandom(9), "big") << 2
     with _lock:
         _last = fresh if fresh > _last else _last + 1

@@ -1,1 +1,1 @@
-"""The command path: the registry of commands, reactors and projections, the state, and the one loop that runs them."""
+"""The command path: what stages register, the state, and the one loop that runs commands."""

@@ -6,6 +6,7 @@ It lives in a thread with an event loop of its own, so that a commit's fsync nev
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from guichet.kit.errors import Refused
 from guichet.kit.faults import declare, fault_point
 from guichet.leader.memory import Memory
 from guichet.leader.registry import Answer, Command
+from guichet.leader.replay import rebuild_tables
 from guichet.leader.run import Authorise, Run, encode_answer
 from guichet.leader.state import Missing, MissingRow, State
 from guichet.store.port import Answered, Batch, DuplicateKey, Fenced, Full, Writer
@@ -64,11 +66,13 @@ def unavailable() -> Refused:
 
 def full() -> Refused:
     """The answer while no space is left."""
-    return Refused("unavailable", "store.full", "the disk is full: nothing was saved; free space, then try again")
+    return Refused(
+        "unavailable", "store.full", "the disk is full: nothing was saved; free space, then try again"
+    )
 
 
 class Leader:
-    """Leads one shard. `run` ends when `stop` was called or another leader took over (raises Fenced)."""
+    """Leads one shard. `run` ends when `stop` was called, or when another took over (Fenced)."""
 
     def __init__(
         self,
@@ -84,6 +88,7 @@ class Leader:
         self.shard = shard
         self.epoch = 0
         self.memory = Memory(shard, writer, sealer, new_state)
+        self._new_state = new_state
         self._writer = writer
         self._sealer = sealer
         self._clock = clock
@@ -102,13 +107,17 @@ class Leader:
     # -- the edge's side: any thread ------------------------------------------------------------------
 
     def submit(self, command: Command) -> asyncio.Future[Answer]:
-        """Queues a command from the caller's loop. The future ends after the commit, with the answer or
-        with Refused. Raises Refused at once when the leader is overloaded or not leading."""
+        """Queues a command from the caller's loop. The future ends after the commit: answer or Refused.
+
+        Raises Refused at once when the leader is overloaded or not leading.
+        """
         loop = asyncio.get_running_loop()
         if self._loop is None or self._stopping:
             raise unavailable()
         if len(self._waiting) >= self._max_waiting:
-            raise Refused("limited", "leader.busy", "too much at once; try again in a second with the same key")
+            raise Refused(
+                "limited", "leader.busy", "too much at once; try again in a second with the same key"
+            )
         future: asyncio.Future[Answer] = loop.create_future()
         with self._lock:
             self._waiting.append(_Waiting(command, future, loop))
@@ -128,6 +137,9 @@ class Leader:
     async def run(self, ready: Callable[[], None]) -> None:
         """Leads until stopped; `ready` is called when commands are taken. Raises Fenced, OSError."""
         self.epoch = await self._writer.lead(self.shard)
+        rebuilt = await rebuild_tables(self._writer, self._sealer, self.shard, self._new_state)
+        if rebuilt:
+            log.info("tables rebuilt from the log", tables=rebuilt)
         await self.memory.load()
         self._origin = max(self.memory.t, self._clock.now()) - self._clock.monotonic() * 1_000
         self._snapshot_at = self.memory.seq
@@ -161,10 +173,8 @@ class Leader:
             self._wake.clear()
         due = self.memory.state.deadlines.next()
         timeout = None if due is None else max(0.0, (due[0] - self._now()) / 1_000)
-        try:
+        with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._wake.wait(), timeout)
-        except TimeoutError:
-            pass
         with self._lock:
             self._awake = True
 
@@ -176,7 +186,7 @@ class Leader:
         return due is not None and due[0] <= self._now()
 
     async def _batch(self, waiting: list[_Waiting], *, starting: bool = False, careful: bool = False) -> None:
-        """Runs and commits one batch and answers its callers. `careful`: keys are looked up in the store first."""
+        """Runs and commits one batch and answers its callers; `careful` looks the keys up in the store."""
         memory = self.memory
         run = Run(memory.state, self._authorise, memory.seq, self._now())
         answers: list[Answered] = []
@@ -187,8 +197,7 @@ class Leader:
             if starting:
                 run.start()
             run.fire_deadlines()
-            for item in waiting:
-                results.append(await self._one(run, item.command, answers))
+            results.extend([await self._one(run, item.command, answers) for item in waiting])
             if run.entries or answers:
                 await self._commit(run, answers)
         except DuplicateKey:

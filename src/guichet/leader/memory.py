@@ -1,4 +1,4 @@
-"""What a leader holds in memory, and how it gets it back: snapshot, tail of the log, cold streams, answers."""
+"""What a leader holds in memory, and how it gets it back: snapshot, tail, cold streams, answers."""
 
 from __future__ import annotations
 
@@ -57,8 +57,7 @@ class Memory:
         gc.freeze()
 
     async def _load_cold(self, entries: Sequence[Entry]) -> None:
-        """Cold streams that the tail goes on with and the snapshot does not hold: all of them from the start,
-        up to where the tail takes over."""
+        """Reads cold streams that the tail goes on with and the snapshot lacks, up to where the tail starts."""
         state, first = self.state, entries[0].seq
         wanted = {
             e.stream for e in entries

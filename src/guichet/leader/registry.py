@@ -73,6 +73,8 @@ class Scope(msgspec.Struct, frozen=True):
 
 
 class CommandSpec(msgspec.Struct, frozen=True):
+    """One registered command."""
+
     name: str
     permission: str
     part: type[Any]
@@ -82,16 +84,22 @@ class CommandSpec(msgspec.Struct, frozen=True):
 
 
 class Reactor(msgspec.Struct, frozen=True):
+    """One registered reactor."""
+
     part: type[Any]
     react: Callable[[Any, Any, Now], Iterator[Fact]]
 
 
 class Projector(msgspec.Struct, frozen=True):
+    """One registered projection."""
+
     part: type[Any]
     project: Callable[[Any, Any, At], Iterator[RowOp]]
 
 
 class Starter(msgspec.Struct, frozen=True):
+    """What one stage does at the start."""
+
     part: type[Any]
     start: Callable[[Any, Instant], Iterator[tuple[str, Fact]]]
 
@@ -129,7 +137,7 @@ def reacts_to(*facts: type[Fact]) -> Callable[[H], H]:
 
 
 def project(*facts: type[Fact]) -> Callable[[H], H]:
-    """Registers how facts become row operations; called after the fold, so the part knows the fact already."""
+    """Registers how facts become row operations; called after the fold: the part knows the fact."""
 
     def register(projector: H) -> H:
         for fact in facts:
@@ -140,7 +148,7 @@ def project(*facts: type[Fact]) -> Callable[[H], H]:
 
 
 def at_start(start: H) -> H:
-    """Registers what a stage does when its leader begins to lead: `(part, t) -> (organisation, fact)` pairs."""
+    """Registers what happens when a leader begins to lead: `(part, t)` -> (organisation, fact) pairs."""
     STARTERS.append(Starter(_parameters(start)[0], start))
     return start
 

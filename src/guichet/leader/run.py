@@ -29,7 +29,7 @@ from guichet.store.port import Entry
 from guichet.store.rows import Changes
 
 Authorise = Callable[[State, Actor, CommandSpec, Scope], None]
-"""Raises Refused when the actor may not do this there. Given by the composition root (`accounts` knows roles)."""
+"""Raises Refused when the actor may not do this there. The composition root gives it: accounts knows."""
 
 log = structlog.get_logger(__name__)
 
@@ -53,7 +53,7 @@ class Run:
         self.changes = Changes()
 
     def command(self, command: Command) -> Answer | None:
-        """Runs one command. Raises Refused (nothing changed), Missing or MissingRow (nothing changed: load, repeat)."""
+        """Runs one command. After Refused nothing has changed; after Missing or MissingRow load, then repeat."""
         spec = COMMANDS.get(command.name)
         if spec is None:
             raise Refused("invalid", "command.unknown", f"there is no command {command.name!r}", field="name")
@@ -69,7 +69,7 @@ class Run:
             answer = _collect(spec.handle(part, command.payload, now), facts)
         except (Refused, Missing, MissingRow):
             raise
-        except Exception as error:  # nothing was folded yet: only this command fails
+        except Exception as error:
             log.exception("command failed", command=command.name, error=type(error).__name__)
             raise Refused("unavailable", "command.failed", "an internal error; nothing was saved") from error
         for fact in facts:  # cold streams are asked for before anything is folded
@@ -80,9 +80,9 @@ class Run:
     def fire_deadlines(self) -> None:
         """Fires what is due by now, each as a logged fact, in (due, kind, id) order."""
         while (due := self.state.deadlines.next()) is not None and due[0] <= self.t:
-            instant, kind, id, org = due
+            instant, kind, what, org = due
             actor = Actor("system", "deadline", org)
-            self._append([DeadlineFired(kind=kind, id=id, due=instant)], Now(self.t, org, actor))
+            self._append([DeadlineFired(kind=kind, id=what, due=instant)], Now(self.t, org, actor))
 
     def start(self) -> None:
         """What the stages do when their leader begins to lead."""
@@ -115,7 +115,7 @@ class Run:
         at = At(self.seq, self.t, now.org, str(now.actor), version)
         data, personal = encode(fact)
         entry = Entry(
-            self.seq, self.t, now.org, stream, version, entry_type.type, entry_type.version, at.actor,
+            self.seq, self.t, now.org, stream, version, entry_type.name, entry_type.version, at.actor,
             subject_of(fact), data, None,
         )  # fmt: skip
         self.entries.append(entry)

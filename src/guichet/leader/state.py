@@ -1,4 +1,4 @@
-"""The leader's state: one typed part per stage, changed only by folding facts, plus deadlines and look-ups."""
+"""The leader's state: one typed part per stage, changed only by folds, plus deadlines and look-ups."""
 
 from __future__ import annotations
 
@@ -54,24 +54,26 @@ class Deadlines:
         self._due: dict[tuple[str, str], tuple[Instant, str]] = {}
         self._heap: list[tuple[Instant, str, str, str]] = []
 
-    def set(self, kind: str, id: str, due: Instant, org: str) -> None:
-        self._due[kind, id] = (due, org)
-        heapq.heappush(self._heap, (due, kind, id, org))
+    def set(self, kind: str, what: str, due: Instant, org: str) -> None:
+        """`what` (an offer, a task ...) is due at `due`; `kind` tells deadlines of one thing apart."""
+        self._due[kind, what] = (due, org)
+        heapq.heappush(self._heap, (due, kind, what, org))
 
-    def drop(self, kind: str, id: str) -> None:
-        self._due.pop((kind, id), None)
+    def drop(self, kind: str, what: str) -> None:
+        """Forgets it; nothing happens when there is none."""
+        self._due.pop((kind, what), None)
 
     def next(self) -> tuple[Instant, str, str, str] | None:
         """The earliest (due, kind, id, organisation), or None."""
         while self._heap:
-            due, kind, id, org = self._heap[0]
-            if self._due.get((kind, id)) == (due, org):
-                return due, kind, id, org
+            due, kind, what, org = self._heap[0]
+            if self._due.get((kind, what)) == (due, org):
+                return due, kind, what, org
             heapq.heappop(self._heap)
         return None
 
     def items(self) -> list[tuple[str, str, Instant, str]]:
-        return sorted((kind, id, due, org) for (kind, id), (due, org) in self._due.items())
+        return sorted((kind, what, due, org) for (kind, what), (due, org) in self._due.items())
 
 
 class Lookups:
@@ -125,11 +127,11 @@ class Part:
         """Cold streams that may be forgotten now; they are dropped from the part by the time this ends."""
         return iter(())
 
-    def dump(self) -> Any:
+    def dump(self) -> Any:  # noqa: ANN401 (each part's own shape)
         """The part as plain msgpack-able data: what `restore` takes, and what the replay check compares."""
         raise NotImplementedError
 
-    def restore(self, data: Any) -> None:
+    def restore(self, data: Any) -> None:  # noqa: ANN401
         """Replaces the part's content by what `dump` gave (msgpack-decoded: lists for tuples)."""
         raise NotImplementedError
 
@@ -198,7 +200,7 @@ class State:
         """The opposite of `dump`, into fresh parts."""
         content = msgspec.msgpack.decode(data)
         self.versions = content["versions"]
-        for kind, id, due, org in content["deadlines"]:
-            self.deadlines.set(kind, id, due, org)
+        for kind, what, due, org in content["deadlines"]:
+            self.deadlines.set(kind, what, due, org)
         for part in self.parts:
             part.restore(content["parts"][type(part).__name__])

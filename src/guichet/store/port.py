@@ -1,7 +1,7 @@
 """The port behind which SQLite and PostgreSQL stand. One contract suite runs on both.
 
-Two loops meet here. The **leader's loop** (a thread of its own) owns the one writer: `Writer`. The **web loop**
-reads and keeps the side tables. An engine gives each loop what it may use; SQLite's side writes travel to
+Two loops meet here. The **leader's loop** (a thread of its own) owns the one writer: `Writer`. The **web
+loop** reads and keeps the side tables. An engine gives each loop what it may use; SQLite's side writes travel to
 the leader's loop and run between two batches.
 """
 
@@ -141,8 +141,8 @@ class Writer(Protocol):
         """Empties these tables; until `end_rebuild` they are not marked as current."""
         ...
 
-    async def rebuild(self, changes: Sequence[Change]) -> None:
-        """Applies changes to tables under rebuild, outside the log."""
+    async def rebuild(self, changes: Sequence[Change], erased: Sequence[str]) -> None:
+        """Applies changes, then erasures, to tables under rebuild, outside the log."""
         ...
 
     async def end_rebuild(self, tables: Sequence[Table]) -> None:
@@ -244,6 +244,8 @@ class Draft(msgspec.Struct, frozen=True):
 
 
 class Drafts(Protocol):
+    """What agents typed and have not sent."""
+
     async def save(self, draft: Draft, subject: str) -> Draft:
         """Keeps it when `draft.revision` is the stored revision + 1, else raises Refused(conflict) with code
         "draft.stale"; text is encrypted under the subject's key."""
@@ -257,6 +259,8 @@ class Drafts(Protocol):
 
 
 class Job(msgspec.Struct, frozen=True):
+    """One claimed job."""
+
     id: str
     queue: str
     key: str
@@ -295,7 +299,7 @@ class Jobs(Protocol):
 
 
 class Blobs(Protocol):
-    """Content-addressed (hash of the ciphertext), encrypted under the subject's key, fsynced before `put` returns."""
+    """Content-addressed by the ciphertext's hash, encrypted under the subject's key, fsynced by `put`."""
 
     async def put(self, subject: str, content: bytes | AsyncIterator[bytes]) -> tuple[str, int]:
         """(address, size of the plain text). Raises Full."""
@@ -319,6 +323,8 @@ class Hit(msgspec.Struct, frozen=True):
 
 
 class Search(Protocol):
+    """Full text over messages and notes."""
+
     async def find(self, org: str, clients: Sequence[str] | None, words: str, limit: int) -> list[Hit]:
         """Newest first among the best; only the named clients (None: all)."""
         ...
