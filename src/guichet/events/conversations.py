@@ -56,8 +56,8 @@ class MessageReceived(Fact):
     sent_at: Instant | None = None
     html_blob: Plain[str] | None = None
     text: Personal[str] = ""
-    attachments: Personal[list[Attachment]] = []
-    headers: Personal[dict[str, str]] = {}
+    attachments: Personal[list[Attachment]] = msgspec.field(default_factory=list)
+    headers: Personal[dict[str, str]] = msgspec.field(default_factory=dict)
 
 
 @fact("message.queued", stream="conversation", subject="customer")
@@ -72,7 +72,7 @@ class MessageQueued(Fact):
     agent: Id
     release_at: Instant | None = None
     text: Personal[str] = ""
-    attachments: Personal[list[Attachment]] = []
+    attachments: Personal[list[Attachment]] = msgspec.field(default_factory=list)
 
 
 @fact("message.released", stream="conversation")
