@@ -136,6 +136,7 @@ class Leader:
 
     async def run(self, ready: Callable[[], None]) -> None:
         """Leads until stopped; `ready` is called when commands are taken. Raises Fenced, OSError."""
+        self.memory.discard()
         self.epoch = await self._writer.lead(self.shard)
         rebuilt = await rebuild_tables(self._writer, self._sealer, self.shard, self._new_state)
         if rebuilt:

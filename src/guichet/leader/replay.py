@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
-from guichet.events.base import CATALOGUE, decode
-from guichet.leader.registry import PROJECTORS, At
+from guichet.events.base import decode
+from guichet.leader.registry import At
 from guichet.leader.state import State
 from guichet.store.port import Entry, Row, Writer
 from guichet.store.rows import TABLES, Change, Changes, Key, Table
@@ -31,8 +31,7 @@ async def project_entries(state: State, sealer: Sealer, entries: Sequence[Entry]
         fact = decode(entry.type, entry.type_version, entry.data, personal)
         at = At(entry.seq, entry.t, entry.org, entry.actor, entry.version)
         state.fold(fact, at)
-        for projector in PROJECTORS.get(CATALOGUE[entry.type].cls, ()):
-            changes.add(entry.org, projector.project(state.part(projector.part), fact, at))
+        changes.add(entry.org, state.project(fact, at))
     return changes
 
 
@@ -127,9 +126,12 @@ def compare_states(replayed: State, live: State) -> list[Difference]:
     live.forget_at_rest()
     one, two = msgspec.msgpack.decode(replayed.dump()), msgspec.msgpack.decode(live.dump())
     found = [Difference("deadlines", "differ")] if one["deadlines"] != two["deadlines"] else []
-    for stream in sorted(set(one["versions"]) & set(two["versions"])):
-        if one["versions"][stream] != two["versions"][stream]:
-            found.append(Difference(stream, "version differs"))
+    both = sorted(set(one["versions"]) & set(two["versions"]))
+    found.extend(
+        Difference(stream, "version differs")
+        for stream in both
+        if one["versions"][stream] != two["versions"][stream]
+    )
     for name in one["parts"]:
         found.extend(
             Difference(f"{name}{path}", "differs") for path in _paths(one["parts"][name], two["parts"][name])

@@ -13,9 +13,6 @@ from guichet.kit.clock import Instant
 from guichet.kit.errors import Refused
 from guichet.leader.registry import (
     COMMANDS,
-    PROJECTORS,
-    REACTORS,
-    STARTERS,
     Actor,
     Answer,
     At,
@@ -86,7 +83,7 @@ class Run:
 
     def start(self) -> None:
         """What the stages do when their leader begins to lead."""
-        for starter in STARTERS:
+        for starter in self.state.starters():
             for org, fact in list(starter.start(self.state.part(starter.part), self.t)):
                 self._append([fact], Now(self.t, org, Actor("system", "start", org)))
 
@@ -101,8 +98,7 @@ class Run:
                 raise Broken(f"reactors without end after {type(fact).__name__}")
             try:
                 self._record(fact, now)
-                for reactor in REACTORS.get(type(fact), ()):
-                    queue.extend(reactor.react(self.state.part(reactor.part), fact, now))
+                queue.extend(self.state.react(fact, now))
             except (Refused, Missing, MissingRow) as error:
                 # Too late to say no or to load: facts were folded. A reactor works on what is resident.
                 raise Broken(f"after {type(fact).__name__}: {error}") from error
@@ -122,8 +118,7 @@ class Run:
         if personal is not None:
             self.personal.append((entry, personal))
         self.state.fold(fact, at)
-        for projector in PROJECTORS.get(type(fact), ()):
-            self.changes.add(now.org, projector.project(self.state.part(projector.part), fact, at))
+        self.changes.add(now.org, self.state.project(fact, at))
 
 
 def _collect(facts: Iterator[Fact], into: list[Fact]) -> Answer | None:

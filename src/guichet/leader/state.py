@@ -12,9 +12,9 @@ import msgspec
 from guichet.events.base import Fact, stream_of
 from guichet.events.leader import DeadlineFired
 from guichet.kit.clock import Instant
-from guichet.leader.registry import At
+from guichet.leader.registry import PROJECTORS, REACTORS, STARTERS, At, Now, Starter
 from guichet.store.port import Row
-from guichet.store.rows import Key, Table
+from guichet.store.rows import Key, RowOp, Table
 
 F = TypeVar("F", bound=Callable[..., Any])
 P = TypeVar("P", bound="Part")
@@ -152,8 +152,37 @@ class State:
             for fact, name in part.folders.items():
                 self._folds.setdefault(fact, []).append(getattr(part, name))
 
+        # What is registered for parts that this state does not have is no business of its.
+        self._reactors = {
+            fact: [(r.react, self._by_type[r.part]) for r in reactors if r.part in self._by_type]
+            for fact, reactors in REACTORS.items()
+        }
+        self._projectors = {
+            fact: [(p.project, self._by_type[p.part]) for p in projectors if p.part in self._by_type]
+            for fact, projectors in PROJECTORS.items()
+        }
+
     def part(self, kind: type[P]) -> P:
+        """The part of this type. Raises KeyError when the state has none."""
         return self._by_type[kind]  # type: ignore[return-value]
+
+    def starters(self) -> list[Starter]:
+        """What its stages do when a leader begins to lead."""
+        return [starter for starter in STARTERS if starter.part in self._by_type]
+
+    def react(self, fact: Fact, now: Now) -> list[Fact]:
+        """What the stages answer to a folded fact, in stage order."""
+        answers: list[Fact] = []
+        for react, part in self._reactors.get(type(fact), ()):
+            answers.extend(react(part, fact, now))
+        return answers
+
+    def project(self, fact: Fact, at: At) -> list[RowOp]:
+        """The row operations that a folded fact makes."""
+        ops: list[RowOp] = []
+        for project, part in self._projectors.get(type(fact), ()):
+            ops.extend(project(part, fact, at))
+        return ops
 
     def next_version(self, stream: str, opens: bool) -> int:
         """The version that the stream's next fact gets. Raises Missing for a cold stream that is not here."""

@@ -1,0 +1,52 @@
+"""Process settings, at most 40, from the environment (`GUICHET_...`). Everything else is the organisations' data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+Port = Annotated[int, Field(ge=0, le=65_535)]
+
+
+class ProcessSettings(BaseSettings):
+    """One process. An unknown `GUICHET_` variable is refused by the command line."""
+
+    model_config = SettingsConfigDict(env_prefix="GUICHET_", extra="forbid", frozen=True)
+
+    data_dir: Path = Path("data")
+    """Where the embedded database, keys and blobs live; made when absent, mode 0700."""
+    database_url: str = "sqlite"
+    """"sqlite" (in the data directory) or "postgresql://..."."""
+    host: str = "127.0.0.1"
+    port: Port = 8000
+    public_url: str = ""
+    """How browsers reach this process; needed behind a proxy, for links and the Origin check."""
+    secure_cookies: bool = False
+    smtp_host: str = "127.0.0.1"
+    smtp_port: Port = 2525
+    """The door for mail coming in; 0: any free port, printed."""
+    relay_host: str = "127.0.0.1"
+    relay_port: Port = 25
+    relay_tls: Literal["none", "starttls", "tls"] = "none"
+    relay_user: str = ""
+    mail_domain: str = "guichet.invalid"
+    """Right side of the Message-IDs we make."""
+    max_waiting: Annotated[int, Field(ge=1, le=1_000_000)] = 2_000
+    """Commands that may wait for the leader before new ones are refused."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    faults: str = ""
+    """Fault points for tests, see `kit.faults`."""
+
+    @property
+    def url(self) -> str:
+        """The public address without a slash at its end."""
+        return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+
+def unknown_variables(environment: dict[str, str]) -> list[str]:
+    """`GUICHET_` variables that no setting reads: a typo should not be silent."""
+    known = {f"GUICHET_{name.upper()}" for name in ProcessSettings.model_fields}
+    return sorted(name for name in environment if name.startswith("GUICHET_") and name not in known)

@@ -1,0 +1,266 @@
+"""The leader on a real store, with a tiny domain: what a command may rely on, on both engines."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from guichet.kit.clock import ManualClock, SystemClock
+from guichet.kit.errors import Refused
+from guichet.kit.faults import arm, disarm_all
+from guichet.leader.loop import AFTER_COMMIT, BEFORE_COMMIT, Committed, Leader
+from guichet.leader.registry import Actor, Command, CommandSpec, Scope
+from guichet.leader.replay import compare_rows, compare_states, replay
+from guichet.leader.state import State
+from guichet.leader.thread import LoopThread
+from guichet.store.engines import open_store
+from guichet.store.port import Store
+from guichet.store.sealing import Sealer
+from tests.support.counters import COUNTER, Count, Counters, SetAlarm
+from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.contract
+
+ACTOR = Actor("agent", "amina", "org")
+
+
+def new_state() -> State:
+    return State([Counters()])
+
+
+def authorise(state: State, actor: Actor, spec: CommandSpec, scope: Scope) -> None:
+    if actor.id == "mallory":
+        raise Refused("forbidden", "forbidden", "ask your administrator")
+
+
+class House:
+    """One leader on one store."""
+
+    def __init__(self, store: Store, thread: LoopThread, leader: Leader, committed: list[Committed]) -> None:
+        self.store, self.thread, self.leader, self.committed = store, thread, leader, committed
+        self.keys = 0
+
+    async def do(
+        self, payload: msgspec.Struct, key: str | None = None, actor: Actor = ACTOR
+    ) -> dict[str, object]:
+        self.keys += 1
+        name = "test_count" if isinstance(payload, Count) else "test_set_alarm"
+        return await self.leader.submit(Command(name, key or f"key-{self.keys}", actor, payload))
+
+    async def check_replay(self) -> None:
+        """State and rows from the log equal the live ones."""
+        writer, sealer = self.store.writer, Sealer(self.store.keys)
+        replayed = await self.thread.run(replay(writer, sealer, 0, new_state))
+        assert compare_states(replayed.state, self.leader.memory.state) == []
+        live = await self.store.reader.rows(COUNTER, {})
+        assert compare_rows(COUNTER, replayed.rows["test_counter"], live) == []
+
+
+@asynccontextmanager
+async def house(
+    url: str, folder: Path, clock: SystemClock | ManualClock | None = None, max_waiting: int = 4_000
+) -> AsyncIterator[House]:
+    thread = LoopThread("test leader")
+    thread.start()
+    clock = clock or SystemClock()
+    store = await open_store(url, folder, thread.loop, clock, b"m" * 32)
+    await store.keys.ensure("someone")
+    committed: list[Committed] = []
+    ready = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    leader = Leader(
+        0, store.writer, Sealer(store.keys), clock, new_state, authorise, committed.append, max_waiting
+    )
+    running = asyncio.wrap_future(thread.submit(leader.run(lambda: loop.call_soon_threadsafe(ready.set))))  # type: ignore[arg-type,return-value]
+    try:
+        await asyncio.wait_for(ready.wait(), 10)
+        yield House(store, thread, leader, committed)
+    finally:
+        disarm_all()
+        leader.stop()
+        await asyncio.gather(running, return_exceptions=True)
+        await store.close()
+        thread.stop()
+
+
+@pytest.fixture
+def url(engine_kind: str, request: pytest.FixtureRequest) -> str:
+    return "sqlite" if engine_kind == "sqlite" else str(request.getfixturevalue("postgres_url"))
+
+
+async def test_a_repeated_key_gets_the_first_answer_and_changes_nothing(url: str, tmp_path: Path) -> None:
+    async with house(url, tmp_path) as h:
+        assert await h.do(Count("c"), "k") == {"total": 1}
+        assert await h.do(Count("c"), "k") == {"total": 1}
+        twice = await asyncio.gather(h.do(Count("c"), "k2"), h.do(Count("c"), "k2"))
+        assert twice == [{"total": 2}, {"total": 2}]
+        assert await h.do(Count("c"), "k", Actor("agent", "paul", "org")) == {"total": 3}
+        await h.check_replay()
+
+
+async def test_a_key_older_than_the_window_is_still_known(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("guichet.leader.memory.KEEP_ANSWERS", 3)
+    async with house(url, tmp_path) as h:
+        assert await h.do(Count("c"), "old") == {"total": 1}
+        for n in range(5):
+            await h.do(Count("c"), f"newer-{n}")
+        assert await h.do(Count("c"), "old") == {"total": 1}
+        assert await h.do(Count("c"), "fresh") == {"total": 7}
+        await h.check_replay()
+
+
+async def test_a_refusal_changes_nothing_and_may_be_repeated(url: str, tmp_path: Path) -> None:
+    async with house(url, tmp_path) as h:
+        await asyncio.gather(*(h.do(Count("c")) for _ in range(100)))
+        before = await h.store.reader.last(0)
+        with pytest.raises(Refused, match=r"counter\.full"):
+            await h.do(Count("c"), "again")
+        with pytest.raises(Refused, match="forbidden"):
+            await h.do(Count("other"), actor=Actor("agent", "mallory", "org"))
+        with pytest.raises(Refused, match=r"command\.failed"):
+            await h.do(Count("d", word="crash in handler"))
+        assert await h.store.reader.last(0) == before
+        await h.check_replay()
+
+
+async def test_a_defect_in_a_reactor_fails_the_batch_and_the_memory_is_read_again(
+    url: str, tmp_path: Path
+) -> None:
+    async with house(url, tmp_path) as h:
+        await h.do(Count("c"))
+        before = await h.store.reader.last(0)
+        with pytest.raises(Refused, match=r"leader\.unavailable"):
+            await h.do(Count("c", word="crash in reactor"))
+        assert await h.store.reader.last(0) == before
+        assert await h.do(Count("c")) == {"total": 2}
+        await h.check_replay()
+
+
+@pytest.mark.parametrize("point", [BEFORE_COMMIT, AFTER_COMMIT])
+async def test_a_broken_commit_answers_unavailable_and_a_retry_is_safe(
+    url: str, tmp_path: Path, point: str
+) -> None:
+    async with house(url, tmp_path) as h:
+        await h.do(Count("c"))
+        arm(point, "full" if point == BEFORE_COMMIT else "raise")
+        with pytest.raises(Refused, match=r"leader\.unavailable"):
+            await h.do(Count("c"), "retried")
+        assert await h.do(Count("c"), "retried") == {"total": 2}
+        await h.check_replay()
+
+
+async def test_what_rests_is_loaded_again(url: str, tmp_path: Path) -> None:
+    async with house(url, tmp_path) as h:
+        counters = h.leader.memory.state.part(Counters)
+        await h.do(Count("c"))
+        counters.resting.add("c")
+        await h.do(Count("d"))
+        assert "c" not in counters.totals
+        assert await h.do(Count("c")) == {"total": 2}
+        await h.check_replay()
+
+
+async def test_a_restart_goes_on_where_it_was(url: str, tmp_path: Path) -> None:
+    async with house(url, tmp_path) as h:
+        await h.do(Count("c", word="mot"), "k")
+        counters = h.leader.memory.state.part(Counters)
+        counters.resting.add("c")
+        await h.do(Count("d"))
+    async with house(url, tmp_path) as h:
+        assert await h.do(Count("c"), "k") == {"total": 1}
+        assert await h.do(Count("c")) == {"total": 2}
+        assert await h.do(Count("d")) == {"total": 2}
+        await h.check_replay()
+
+
+async def test_deadlines_fire_as_facts_in_order(url: str, tmp_path: Path) -> None:
+    clock = ManualClock()
+    async with house(url, tmp_path, clock) as h:
+        for name, after in (("late", 3_000), ("b", 1_000), ("a", 1_000)):
+            await h.do(SetAlarm(name, clock.now() + after))
+        clock.advance(1_500)
+        await h.do(Count("c"))
+        assert h.leader.memory.state.part(Counters).rung == ["a", "b"]
+        await h.check_replay()
+
+
+async def test_a_quiet_leader_wakes_for_a_deadline(url: str, tmp_path: Path) -> None:
+    async with house(url, tmp_path) as h:
+        await h.do(SetAlarm("soon", SystemClock().now() + 50))
+        await wait_until(lambda: h.leader.memory.state.part(Counters).rung == ["soon"])
+        await h.check_replay()
+
+
+async def test_time_never_goes_back(url: str, tmp_path: Path) -> None:
+    clock = ManualClock()
+    async with house(url, tmp_path, clock) as h:
+        await h.do(Count("c"))
+        clock.jump(clock.now() - 3_600_000)
+        clock.advance(5)
+        await h.do(Count("c"))
+    clock.jump(1_000)
+    async with house(url, tmp_path, clock) as h:
+        await h.do(Count("c"))
+        times = [entry.t for entry in await h.store.reader.entries(0, 0, 100)]
+        assert times == sorted(times)
+
+
+async def test_a_deposed_leader_writes_nothing(url: str, tmp_path: Path) -> None:
+    async with house(url, tmp_path) as h:
+        await h.do(Count("c"))
+        h.leader.epoch -= 1
+        before = await h.store.reader.last(0)
+        with pytest.raises(Refused, match=r"leader\.unavailable"):
+            await h.do(Count("c"))
+        assert await h.store.reader.last(0) == before
+
+
+async def test_an_overloaded_leader_says_so_at_once(url: str, tmp_path: Path) -> None:
+    async with house(url, tmp_path, max_waiting=10) as h:
+        results = await asyncio.gather(*(h.do(Count("c")) for _ in range(50)), return_exceptions=True)
+        refused = [r for r in results if isinstance(r, Refused)]
+        assert refused and all(r.kind == "limited" for r in refused)
+        done = [r["total"] for r in results if isinstance(r, dict)]
+        assert done == list(range(1, len(done) + 1))
+        await h.check_replay()
+
+
+async def test_the_rows_of_a_commit_reach_the_listener_once_and_merged(url: str, tmp_path: Path) -> None:
+    async with house(url, tmp_path) as h:
+        await asyncio.gather(*(h.do(Count("c", word=str(n))) for n in range(20)))
+        rows = [change for commit in h.committed for change in commit.changes]
+        assert rows[0].fresh and rows[-1].values and rows[-1].values["total"] == 20
+        assert [c.first for c in h.committed][1:] == [c.last + 1 for c in h.committed][:-1]
+        (row,) = await h.store.reader.rows(COUNTER, {"counter": "c"})
+        assert row["total"] == 20 and row["word"] == "19" and row["rung"] is False
+
+
+async def test_a_new_table_version_is_rebuilt_from_the_log(url: str, tmp_path: Path) -> None:
+    async with house(url, tmp_path) as h:
+        await h.do(Count("c", word="mot"))
+        await h.do(Count("d"))
+    newer = msgspec.structs.replace(COUNTER, version=2)
+    from guichet.store import rows
+
+    rows.TABLES["test_counter"] = newer
+    try:
+        async with house(url, tmp_path) as h:
+            await h.check_replay()
+            assert [r["word"] for r in await h.store.reader.rows(COUNTER, {}, order="counter")] == ["mot", ""]
+    finally:
+        rows.TABLES["test_counter"] = COUNTER
+
+
+async def test_the_log_holds_no_word_in_the_clear(url: str, tmp_path: Path) -> None:
+    async with house(url, tmp_path) as h:
+        await h.do(Count("c", word="Bonjour, mon colis ?"))
+        entries = await h.store.reader.entries(0, 0, 10)
+        assert all(b"colis" not in e.data and b"colis" not in (e.sealed or b"") for e in entries)
+        assert any(e.sealed for e in entries)
