@@ -8,7 +8,7 @@ from guichet.events.base import Fact, Id, Plain, fact
 
 
 @fact("organisation.founded", stream="organisation", opens=True)
-class OrganisationFounded(Fact):
+class OrganisationFounded(Fact, frozen=True, kw_only=True):
     """A tenant began. Its settings, first site and administrator follow as `config.changed`."""
 
     organisation: Id
@@ -16,7 +16,7 @@ class OrganisationFounded(Fact):
 
 
 @fact("config.changed", stream=lambda f: f"config/{f.organisation}.{f.kind}.{f.id}")
-class ConfigChanged(Fact):
+class ConfigChanged(Fact, frozen=True, kw_only=True):
     """A setting took this value. `version` counts from 1 per (organisation, kind, id); `value` is the whole
     value, valid for the kind's model when it was set. Nothing is deleted: `active` false takes it out of use."""
 

@@ -16,20 +16,21 @@ Party = Literal["agent", "customer", "supervisor"]
 DeliveryStatus = Literal["sent", "delivered", "read", "failed", "bounced"]
 
 
-class Attachment(msgspec.Struct, frozen=True):
-    """A file beside a message: `address` in the blob store, `size` in bytes, `inline` when the text shows it."""
+class Attachment(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A file beside a message: `address` in the blob store, `size` in bytes; `cid` marks an image inside the text."""
 
     address: str
     name: str
     type: str
     size: int
-    inline: bool = False
+    cid: str = ""
 
 
 @fact("conversation.opened", stream="conversation", subject="customer", opens=True)
-class ConversationOpened(Fact):
-    """An exchange with a customer began at an entry point. `live`: the customer waits on the line; `outbox`:
-    replies are carried out by a job (the channel says both)."""
+class ConversationOpened(Fact, frozen=True, kw_only=True):
+    """An exchange with a customer began at an entry point. What the channel can do is kept with it: `live` (the
+    customer waits on the line), `outbox` (a job carries replies out), `undo_seconds` (how long one can be taken
+    back)."""
 
     conversation: Id
     customer: Id
@@ -39,13 +40,14 @@ class ConversationOpened(Fact):
     queue: Id
     live: bool
     outbox: bool
+    undo_seconds: int
     language: Plain[str]
     subject: Personal[str] = ""
     name: Personal[str] = ""
 
 
 @fact("message.received", stream="conversation", subject="customer")
-class MessageReceived(Fact):
+class MessageReceived(Fact, frozen=True, kw_only=True):
     """The customer said something. `sent_at` is the provider's word; `headers` what the channel needs to reply."""
 
     conversation: Id
@@ -61,7 +63,7 @@ class MessageReceived(Fact):
 
 
 @fact("message.queued", stream="conversation", subject="customer")
-class MessageQueued(Fact):
+class MessageQueued(Fact, frozen=True, kw_only=True):
     """An agent sent a reply. It can be undone until `release_at` (None: it is released at once)."""
 
     conversation: Id
@@ -76,7 +78,7 @@ class MessageQueued(Fact):
 
 
 @fact("message.released", stream="conversation")
-class MessageReleased(Fact):
+class MessageReleased(Fact, frozen=True, kw_only=True):
     """The reply leaves: a live channel's view shows it, an outbox sends it. `attempt` > 1: an agent tried again."""
 
     conversation: Id
@@ -86,7 +88,7 @@ class MessageReleased(Fact):
 
 
 @fact("message.withdrawn", stream="conversation")
-class MessageWithdrawn(Fact):
+class MessageWithdrawn(Fact, frozen=True, kw_only=True):
     """The agent took the reply back before it left."""
 
     conversation: Id
@@ -96,7 +98,7 @@ class MessageWithdrawn(Fact):
 
 
 @fact("delivery.recorded", stream="conversation")
-class DeliveryRecorded(Fact):
+class DeliveryRecorded(Fact, frozen=True, kw_only=True):
     """What became of a reply, as the provider or the customer's widget says. `reason` is a code, never text."""
 
     conversation: Id
@@ -107,7 +109,7 @@ class DeliveryRecorded(Fact):
 
 
 @fact("note.added", stream="conversation", subject="customer")
-class NoteAdded(Fact):
+class NoteAdded(Fact, frozen=True, kw_only=True):
     """A word among colleagues; the customer never sees it."""
 
     conversation: Id
@@ -119,7 +121,7 @@ class NoteAdded(Fact):
 
 
 @fact("conversation.waiting", stream="conversation")
-class ConversationWaiting(Fact):
+class ConversationWaiting(Fact, frozen=True, kw_only=True):
     """Nobody is on it and somebody must be: routing queues a new task. `prefer_agent`: who was last on it."""
 
     conversation: Id
@@ -130,7 +132,7 @@ class ConversationWaiting(Fact):
 
 
 @fact("conversation.requeued", stream="conversation")
-class ConversationRequeued(Fact):
+class ConversationRequeued(Fact, frozen=True, kw_only=True):
     """Back in line under the same task (a transfer, an agent who vanished). Routing says so beside `leg.ended`
     and `task.requeued`; it does not queue a task because of it."""
 
@@ -141,7 +143,7 @@ class ConversationRequeued(Fact):
 
 
 @fact("leg.started", stream="conversation")
-class LegStarted(Fact):
+class LegStarted(Fact, frozen=True, kw_only=True):
     """A party joined. For people who work: from which site, country and employer."""
 
     conversation: Id
@@ -154,7 +156,7 @@ class LegStarted(Fact):
 
 
 @fact("leg.ended", stream="conversation")
-class LegEnded(Fact):
+class LegEnded(Fact, frozen=True, kw_only=True):
     """A party is no longer in it. Reasons: replied, closed, parked, transferred, vanished, left, taken."""
 
     conversation: Id
@@ -163,7 +165,7 @@ class LegEnded(Fact):
 
 
 @fact("conversation.parked", stream="conversation")
-class ConversationParked(Fact):
+class ConversationParked(Fact, frozen=True, kw_only=True):
     """Put aside by an agent until a time, or (None) until the customer writes."""
 
     conversation: Id
@@ -172,7 +174,7 @@ class ConversationParked(Fact):
 
 
 @fact("conversation.closed", stream="conversation")
-class ConversationClosed(Fact):
+class ConversationClosed(Fact, frozen=True, kw_only=True):
     """Done, as far as we know. `by` is an actor ("agent:<id>", "customer", "system"); reasons: closed, abandoned,
     left, erased. The customer's next message wakes it up again."""
 
@@ -182,14 +184,14 @@ class ConversationClosed(Fact):
 
 
 @fact("conversation.left", stream="conversation")
-class ConversationLeft(Fact):
+class ConversationLeft(Fact, frozen=True, kw_only=True):
     """The customer of a live conversation went away."""
 
     conversation: Id
 
 
 @fact("conversation.tagged", stream="conversation")
-class ConversationTagged(Fact):
+class ConversationTagged(Fact, frozen=True, kw_only=True):
     """The whole set of tags from now on."""
 
     conversation: Id
@@ -197,7 +199,7 @@ class ConversationTagged(Fact):
 
 
 @fact("conversation.disposed", stream="conversation")
-class ConversationDisposed(Fact):
+class ConversationDisposed(Fact, frozen=True, kw_only=True):
     """The result code of a wrap-up."""
 
     conversation: Id

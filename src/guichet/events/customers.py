@@ -6,7 +6,7 @@ from guichet.events.base import Fact, Id, Personal, Plain, fact
 
 
 @fact("customer.created", stream="customer", opens=True)
-class CustomerCreated(Fact):
+class CustomerCreated(Fact, frozen=True, kw_only=True):
     """Somebody reached a client for the first time. `anonymous`: known by a visitor's token only."""
 
     customer: Id
@@ -15,7 +15,7 @@ class CustomerCreated(Fact):
 
 
 @fact("identity.claimed", stream="customer", subject="customer")
-class IdentityClaimed(Fact):
+class IdentityClaimed(Fact, frozen=True, kw_only=True):
     """A handle by which the customer can be reached. `proven`: a provider or a signature vouches for it; what
     somebody merely typed is not, and never leads to another customer. `hash` is its key in table `identity`."""
 
@@ -28,7 +28,7 @@ class IdentityClaimed(Fact):
 
 
 @fact("customer.described", stream="customer", subject="customer")
-class CustomerDescribed(Fact):
+class CustomerDescribed(Fact, frozen=True, kw_only=True):
     """What we know of the person; None leaves a field as it was, an empty text clears it."""
 
     customer: Id
@@ -40,7 +40,7 @@ class CustomerDescribed(Fact):
 
 
 @fact("customer.merged", stream="customer")
-class CustomerMerged(Fact):
+class CustomerMerged(Fact, frozen=True, kw_only=True):
     """This customer turned out to be `into`. Its conversations keep its id (and its key): readers look at both."""
 
     customer: Id
@@ -49,7 +49,7 @@ class CustomerMerged(Fact):
 
 
 @fact("customer.absorbed", stream="customer")
-class CustomerAbsorbed(Fact):
+class CustomerAbsorbed(Fact, frozen=True, kw_only=True):
     """The other side of `customer.merged`, in the stream of the customer that remains."""
 
     customer: Id
@@ -58,7 +58,7 @@ class CustomerAbsorbed(Fact):
 
 
 @fact("customer.erased", stream="customer")
-class CustomerErased(Fact):
+class CustomerErased(Fact, frozen=True, kw_only=True):
     """All rows about the customer are gone with this commit; key and blobs follow by a job."""
 
     customer: Id
@@ -66,7 +66,7 @@ class CustomerErased(Fact):
 
 
 @fact("customer.erasure_completed", stream="customer")
-class CustomerErasureCompleted(Fact):
+class CustomerErasureCompleted(Fact, frozen=True, kw_only=True):
     """The customer's key, blobs and drafts are destroyed: what the log holds of them cannot be read any more."""
 
     customer: Id
