@@ -131,12 +131,13 @@ class Cluster:
                 )
             leftovers.adopt(process.pid)
             cluster = cls(folder, port, process)
-            wait_until_sync(
-                lambda c=cluster: c.ready() or c.process.poll() is not None, "PostgreSQL answers", 30
-            )
+            wait_until_sync(cluster.ready_or_ended, "PostgreSQL answers", 30)
             if process.poll() is None:
                 return cluster
         raise NoPostgres(f"PostgreSQL does not start: {(folder / 'log').read_text()[-2000:]}")
+
+    def ready_or_ended(self) -> bool:
+        return self.ready() or self.process.poll() is not None
 
     def ready(self) -> bool:
         answer = self._client("pg_isready", "--quiet", "--dbname=postgres", check=False)

@@ -22,9 +22,12 @@ class Step:
     folder: str = "."
 
 
+PYTHON = tuple(
+    folder for folder in ("src", "tests", "tools", "bench", "hatch_build.py") if (ROOT / folder).exists()
+)
 LINT = (
-    Step("ruff", ("ruff", "check", "--quiet", "--output-format=concise", "src", "tests", "tools", "bench")),
-    Step("format", ("ruff", "format", "--check", "--quiet", "src", "tests", "tools", "bench")),
+    Step("ruff", ("ruff", "check", "--quiet", "--output-format=concise", *PYTHON)),
+    Step("format", ("ruff", "format", "--check", "--quiet", *PYTHON)),
     Step("house rules", ("python", "-m", "tools.lint", "src", "tests")),
     Step("stage order", ("lint-imports", "--no-logo", "--no-cache")),
 )

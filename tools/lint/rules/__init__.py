@@ -1,0 +1,1 @@
+"""One rule per module; a new file here is a new rule."""
