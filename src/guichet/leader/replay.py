@@ -72,9 +72,9 @@ async def replay(writer: Writer, sealer: Sealer, shard: int, new_state: Callable
     result = Replayed(new_state(), {name: {} for name in TABLES}, 0)
     while entries := await writer.entries(shard, result.seq, CHUNK):
         changes = await project_entries(result.state, sealer, entries)
-        apply_changes(result.rows, changes.rows.values())
         for subject in changes.erased:
             erase_rows(result.rows, subject)
+        apply_changes(result.rows, changes.rows.values())
         result.seq = entries[-1].seq
     return result
 

@@ -7,14 +7,20 @@ the leader's loop and run between two batches.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
-from typing import Protocol
+import errno
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
 from guichet.kit.clock import Instant
 from guichet.kit.errors import Refused
 from guichet.store.rows import Change, Key, NewJob, Table, Value
+
+if TYPE_CHECKING:  # both of them speak of entries
+    from guichet.store.sealing import Sealer
+    from guichet.store.side import Database
 
 Row = dict[str, Value]
 
@@ -46,7 +52,8 @@ class Answered(msgspec.Struct, gc=False):
 
 
 class Batch(msgspec.Struct, gc=False):
-    """All that one group commit writes, in one transaction, or not at all."""
+    """All that one group commit writes, in one transaction, or not at all. `erased` customers' rows are deleted
+    before `changes` are made."""
 
     shard: int
     epoch: int
@@ -81,6 +88,17 @@ class Full(Refused):
         super().__init__(
             "unavailable", "store.full", "the disk is full: nothing was saved; free space, then try again"
         )
+
+
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """Turns the system's "no space left" into Full."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise Full from error
+        raise
 
 
 class NewerDatabase(Exception):
@@ -142,7 +160,7 @@ class Writer(Protocol):
         ...
 
     async def rebuild(self, changes: Sequence[Change], erased: Sequence[str]) -> None:
-        """Applies changes, then erasures, to tables under rebuild, outside the log."""
+        """Applies erasures, then changes, to tables under rebuild, outside the log."""
         ...
 
     async def end_rebuild(self, tables: Sequence[Table]) -> None:
@@ -187,6 +205,10 @@ class Keys(Protocol):
         """The raw keys that exist."""
         ...
 
+    def cached(self, subject: str) -> bytes | None:
+        """The raw key if `get` or `ensure` had it not long ago."""
+        ...
+
     async def destroy(self, subject: str) -> None:
         """Forgets the key for ever (overwritten on disk) and remembers that it was destroyed. Idempotent."""
         ...
@@ -215,7 +237,9 @@ class Sessions(Protocol):
         """None when unknown or expired."""
         ...
 
-    async def end(self, kind: str, token: str) -> None: ...
+    async def end(self, kind: str, token: str) -> bool:
+        """True for exactly one caller when the token was valid: so a one-time link is used up."""
+        ...
 
     async def end_all(self, kind: str, org: str, actor: str) -> None: ...
 
@@ -333,15 +357,29 @@ class Search(Protocol):
 
 
 class Store(Protocol):
-    """An opened engine. `engines.open_store(settings)` gives one."""
+    """An opened engine. `engines.open_store` gives one."""
 
-    writer: Writer
-    reader: Reader
-    keys: Keys
-    sessions: Sessions
-    secrets: Secrets
-    drafts: Drafts
-    jobs: Jobs
-    blobs: Blobs
+    @property
+    def writer(self) -> Writer: ...
+    @property
+    def reader(self) -> Reader: ...
+    @property
+    def keys(self) -> Keys: ...
+    @property
+    def sealer(self) -> Sealer: ...
+    @property
+    def sessions(self) -> Sessions: ...
+    @property
+    def secrets(self) -> Secrets: ...
+    @property
+    def drafts(self) -> Drafts: ...
+    @property
+    def jobs(self) -> Jobs: ...
+    @property
+    def blobs(self) -> Blobs: ...
+
+    def follower(self, name: str) -> Database:
+        """Where a follower keeps its tables; its runner is the only one to write there."""
+        ...
 
     async def close(self) -> None: ...

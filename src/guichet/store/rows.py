@@ -47,7 +47,9 @@ def table(
     """Declares a table; `columns` include those of the key. Raises ValueError when it contradicts itself."""
     unknown = [c for c in (*key, *(c for index in indexes for c in index)) if c not in columns and c != "org"]
     if unknown or name in TABLES:
-        raise ValueError(f"table {name}: {'declared twice' if name in TABLES else f'unknown columns {unknown}'}")
+        raise ValueError(
+            f"table {name}: {'declared twice' if name in TABLES else f'unknown columns {unknown}'}"
+        )
     if "subject" in columns and ("subject",) not in indexes:
         indexes = (*indexes, ("subject",))
     made = Table(name=name, key=key, columns=dict(columns), indexes=indexes, version=version)
@@ -133,7 +135,7 @@ class Changes:
                 self.jobs.append(op)
                 continue
             if isinstance(op, EraseSubject):
-                self.erased.append(op.subject)
+                self._erase(op.subject)
                 continue
             at = (op.table.name, op.key)
             old = rows.get(at)
@@ -153,3 +155,13 @@ class Changes:
             else:
                 known = dict(old.known, **op.known) if old is not None else dict(op.known)
                 rows[at] = Change(op.table, op.key, org, None, known, fresh=False)
+
+    def _erase(self, subject: str) -> None:
+        """The engine erases before it writes the rows: what this batch made of the customer so far goes here."""
+        self.erased.append(subject)
+        for at, change in list(self.rows.items()):
+            if change.fresh and change.values is not None and change.values.get("subject") == subject:
+                if change.replaced:
+                    self.rows[at] = Change(change.table, change.key, change.org, None, {}, fresh=False)
+                else:
+                    del self.rows[at]

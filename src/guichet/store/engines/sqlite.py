@@ -1,0 +1,118 @@
+"""Guichet in one folder: guichet.db (the log, rows, side tables), keys.db, one file per follower, blobs/."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from guichet.kit.clock import Clock, Instant
+from guichet.kit.errors import Refused
+from guichet.store.blobs import BlobFiles, Blobs
+from guichet.store.drafts import Drafts
+from guichet.store.engines.sqlite_file import Readers, SqliteFile, connect
+from guichet.store.engines.sqlite_writer import LeaderSide, SqliteWriter, entries, last, streams
+from guichet.store.jobs import Jobs
+from guichet.store.keys import Keys
+from guichet.store.port import Entry, Row
+from guichet.store.rows import Key, Table, Value
+from guichet.store.sealing import Sealer
+from guichet.store.sessions import Sessions
+from guichet.store.sql import quote, select, shape
+from guichet.store.steps import KEY_STEPS, STEPS
+from guichet.store.vault import Secrets
+from guichet.store.wake import Wake
+
+
+class SqliteReader:
+    """`port.Reader` on the reader threads."""
+
+    def __init__(self, readers: Readers) -> None:
+        self._readers = readers
+
+    async def row(self, table: Table, key: Key) -> Row | None:
+        where = " AND ".join(f"{quote(c)} = ?" for c in table.key)
+        sql = f"SELECT {shape(table).selected} FROM {quote(table.name)} WHERE {where}"
+        found = await self._readers.read(sql, *key)
+        return shape(table).decode(found[0]) if found else None
+
+    async def rows(
+        self,
+        table: Table,
+        where: dict[str, Value | Sequence[Value]],
+        *,
+        order: str | None = None,
+        descending: bool = False,
+        before: Value = None,
+        limit: int = 1000,
+    ) -> list[Row]:
+        sql, values = select(
+            "sqlite", table, where, order=order, descending=descending, before=before, limit=limit
+        )
+        decode = shape(table).decode
+        return await self._readers.run(lambda db: [decode(row) for row in db.execute(sql, values)])
+
+    async def entries(self, shard: int, after: int, limit: int) -> list[Entry]:
+        return await self._readers.run(lambda db: entries(db, shard, after, limit))
+
+    async def streams(self, names: Sequence[str]) -> dict[str, list[Entry]]:
+        return await self._readers.run(lambda db: streams(db, names))
+
+    async def last(self, shard: int) -> tuple[int, Instant]:
+        return await self._readers.run(lambda db: last(db, shard))
+
+
+class SqliteStore:
+    """`port.Store` over one folder. Opened by `engines.open_store`."""
+
+    def __init__(
+        self, folder: Path, leader_loop: asyncio.AbstractEventLoop, clock: Clock, master_key: bytes
+    ) -> None:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._folder = folder
+        self._lock = _only_one(folder)
+        self._leader_loop = leader_loop
+        self._db = connect(folder / "guichet.db", "FULL", STEPS)
+        self._readers = Readers(folder / "guichet.db")
+        self._keys_file = SqliteFile(folder / "keys.db", "FULL", KEY_STEPS)
+        self._followers: dict[str, SqliteFile] = {}
+        side = LeaderSide(self._db, self._readers, leader_loop)
+        wake = Wake()
+        self.writer = SqliteWriter(self._db, wake)
+        self.reader = SqliteReader(self._readers)
+        self.keys = Keys(self._keys_file, master_key, after_destroy=self._keys_file.checkpoint)
+        self.sealer = Sealer(self.keys)
+        self.sessions = Sessions(side, clock)
+        self.secrets = Secrets(side, master_key)
+        self.drafts = Drafts(side, self.keys)
+        self.jobs = Jobs(side, clock, wake)
+        self.blobs = Blobs(side, self.keys, BlobFiles(folder / "blobs"))
+
+    def follower(self, name: str) -> SqliteFile:
+        """The follower's file, made when it is asked for first."""
+        if name not in self._followers:
+            self._followers[name] = SqliteFile(self._folder / f"{name}.db", "NORMAL")
+        return self._followers[name]
+
+    async def close(self) -> None:
+        """Ends threads and closes files. The leader must have stopped."""
+        for file in self._followers.values():
+            await file.close()
+        await self._keys_file.close()
+        self._readers.close()
+        self._db.close()
+        os.close(self._lock)
+
+
+def _only_one(folder: Path) -> int:
+    """Locks the folder for this process; the system lets go when the process ends. Raises Refused."""
+    lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(lock)
+        remedy = f"another Guichet runs on this folder ({folder}): stop it, or choose another folder"
+        raise Refused("conflict", "store.in_use", remedy) from error
+    return lock
