@@ -15,7 +15,9 @@ from pydantic import BaseModel, ConfigDict
 from starlette.routing import BaseRoute
 
 from guichet.accounts.settings import EntryPoint, Settings
+from guichet.events.conversations import Attachment, DeliveryStatus
 from guichet.kit.clock import Clock, Instant
+from guichet.kit.errors import Refused
 from guichet.kit.tasks import Supervisor
 from guichet.leader.registry import Command
 from guichet.store.port import Blobs, Jobs, Keys, Reader, Row, Secrets, Sessions
@@ -71,16 +73,6 @@ class Part(msgspec.Struct, frozen=True):
     cid: str | None = None
 
 
-class Attachment(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A stored file: the blob's address, its name, MIME type and size in bytes."""
-
-    address: str
-    name: str
-    type: str
-    size: int
-    cid: str = ""
-
-
 class Message(msgspec.Struct, frozen=True, kw_only=True):
     """A customer's words, as the provider brought them. Text is bounded by the channel."""
 
@@ -102,7 +94,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     """What became of something we sent: one `message`, or everything up to `n`."""
 
     event: str
-    status: Literal["sent", "delivered", "read", "failed", "bounced"]
+    status: DeliveryStatus
     message: str = ""
     conversation: str = ""
     n: int = 0
@@ -167,36 +159,37 @@ class Update(msgspec.Struct, gc=False):
     gone: Sequence[Row] = ()
 
 
-class Subscribe(Protocol):
-    """Follows a view: a snapshot first, then deltas in order, until cancelled. Callbacks run on the web loop and
-    must not block. Not authorised: who asks has checked that this partition is the visitor's own.
+class Follower(Protocol):
+    """Who follows a view. Called on the web loop; must not wait."""
 
-    Views used by channels: `visitor_thread` (messages of a conversation that its customer may see),
-    `conversation` (its one row), `visitor_place` (the conversation's task rows: state, place).
+    def update(self, view: str, update: Update, /) -> None: ...
+
+    def writing(self, agent: str, until: Instant, /) -> None:
+        """An agent is writing in the conversation, until then unless it is said again."""
+        ...
+
+    def ended(self, view: str, refused: Refused, /) -> None:
+        """Nothing more comes of that view."""
+        ...
+
+
+class Subscribe(Protocol):
+    """Follows a view: a snapshot before it returns, then deltas in order, until cancelled. Not authorised: who
+    asks has checked that this partition is the customer's own. Raises Refused (nothing there).
+
+    Channels use `visitor_thread` (what of a conversation its customer may see; also brings `writing`) and
+    `conversation` (its one row).
     """
 
-    def __call__(
-        self, view: str, org: str, partition: str, on: Callable[[Update], None], /
-    ) -> Awaitable[Cancel]: ...
+    def __call__(self, view: str, org: str, partition: str, follower: Follower, /) -> Awaitable[Cancel]: ...
 
 
-class Signal(msgspec.Struct, frozen=True):
-    """Something that is true for some seconds and never stored: somebody writes."""
+class Place(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A place in line, 1 the next one; an honest range of seconds where one can be given."""
 
-    org: str
-    conversation: str
-    kind: Literal["writing"]
-    who: Literal["customer", "agent"]
-    agent: str | None
-    until: Instant
-
-
-class Signals(Protocol):
-    """The ephemeral way between the desks and the customers' side. Never blocks, may drop."""
-
-    def send(self, signal: Signal) -> None: ...
-
-    def listen(self, org: str, conversation: str, on: Callable[[Signal], None]) -> Cancel: ...
+    place: int
+    low_s: int | None = None
+    high_s: int | None = None
 
 
 class Directory(Protocol):
@@ -217,17 +210,16 @@ class IdentityHasher(Protocol):
     def __call__(self, org: str, client: str, kind: str, handle: str) -> str: ...
 
 
-Estimate = Callable[[str, str, int], tuple[int, int] | None]
-"""(organisation, queue, place in line) -> honest (low, high) seconds to wait, or None when nothing can be said."""
-
-
 @dataclass(frozen=True, slots=True)
 class Edge:
     """Everything a channel may use."""
 
     submit: Submit
     subscribe: Subscribe
-    signals: Signals
+    writing: Callable[[str, str], None]
+    """(organisation, conversation): tells the desks that the customer is writing. Never blocks, may drop."""
+    place: Callable[[str, str], Awaitable[Place | None]]
+    """(organisation, conversation): the place in line; None when it is not waiting in one."""
     reader: Reader
     keys: Keys
     blobs: Blobs
@@ -238,13 +230,25 @@ class Edge:
     directory: Directory
     hasher: IdentityHasher
     tasks: Supervisor
-    estimate: Estimate
     process: Mapping[str, Any]
     """The process settings by name, of which a channel reads its `Options`."""
 
 
+class Door:
+    """A channel at work in one process: what it serves and does by itself. This one does nothing."""
+
+    routes: Sequence[BaseRoute] = ()
+    """HTTP and WebSocket routes of its own, below /api/<name>."""
+
+    async def run(self) -> None:
+        """Lasting work (a listener, timers); runs under supervision until cancelled."""
+
+
 class Channel(Protocol):
-    """One kind of medium. `parse` and `render` are pure; `send` and `run` talk to the outside."""
+    """One kind of medium. `parse` and `render` are pure; `send` and the door talk to the outside.
+
+    Subclass it: what a channel cannot do it need not write.
+    """
 
     name: ClassVar[str]
     Settings: ClassVar[type[ChannelSettings]]
@@ -260,15 +264,11 @@ class Channel(Protocol):
 
     async def send(self, message: Outgoing, edge: Edge) -> Sent:
         """Sends it; at least once, recognisable when repeated. Only asked of channels with an outbox."""
-        ...
+        return Sent("failed", "channel.no_outbox")
 
-    def routes(self, edge: Edge) -> Sequence[BaseRoute]:
-        """HTTP and WebSocket routes of its own, below /api/<name>."""
-        ...
-
-    async def run(self, edge: Edge) -> None:
-        """A door of its own or other lasting work; runs under supervision until cancelled."""
-        ...
+    def door(self, edge: Edge) -> Door:
+        """What serves the customers' side in this process; made once."""
+        return Door()
 
 
 class Entry(msgspec.Struct, frozen=True):

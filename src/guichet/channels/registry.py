@@ -14,7 +14,7 @@ from guichet.channels.base import Capabilities, Channel, Directory, Entry
 from guichet.kit.errors import Refused, invalid
 from guichet.kit.plugins import BrokenPlugin, discover
 
-HOUSE = frozenset({"base", "registry", "delivery", "inbound"})
+HOUSE = frozenset({"base", "registry", "delivery", "inbound", "reading"})
 """Modules of this folder that serve every channel and are none."""
 
 _found: dict[str, Channel] = {}
