@@ -6,12 +6,64 @@ A value is stored by `set_config(kind, id, value, expected_version)` as the fact
 
 from __future__ import annotations
 
+import datetime as dt
+import typing
+import zoneinfo
+from collections.abc import Iterator
+from types import UnionType
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    StringConstraints,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+
+
+class To:
+    """Marks a reference: the field holds an id of that kind. Its JSON schema says `"ref": kind`."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {**handler(schema), "ref": self.kind}
+
+
+def _time_zone(name: str) -> str:
+    try:
+        zoneinfo.ZoneInfo(name)
+    except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError) as error:
+        raise ValueError("no such time zone; write one like Europe/Paris") from error
+    return name
+
+
+def _date(text: str) -> str:
+    dt.date.fromisoformat(text)
+    return text
+
+
+ANY = "*"
+"""In a list of references: all of that kind."""
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=80, strip_whitespace=True)]
 Ref = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+ClientRef = Annotated[Ref, To("client")]
+SiteRef = Annotated[Ref, To("site")]
+TeamRef = Annotated[Ref, To("team")]
+SkillRef = Annotated[Ref, To("skill")]
+HoursRef = Annotated[Ref, To("hours")]
+QueueRef = Annotated[Ref, To("queue")]
+TimeZone = Annotated[str, StringConstraints(min_length=1, max_length=80), AfterValidator(_time_zone)]
+Day = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d\d-\d\d$"), AfterValidator(_date)]
 Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2}$")]
 Country = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
 Level = Annotated[int, Field(ge=1, le=5)]
@@ -52,22 +104,28 @@ class Site(Settings):
     name: Name
     country: Country
     zone: Name
-    time_zone: Name
+    time_zone: TimeZone
     employer: Name
 
 
 class Team(Settings):
+    """People who work together."""
+
     name: Name
 
 
 class Skill(Settings):
+    """Something that a task may ask of an agent."""
+
     name: Name
 
 
 class SkillLevel(BaseModel):
+    """A skill that an agent has, or at least must have."""
+
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
-    skill: Ref
+    skill: SkillRef
     level: Level = 1
 
 
@@ -77,12 +135,12 @@ class Agent(Settings):
     name: Name
     email: Annotated[str, StringConstraints(min_length=3, max_length=254, pattern=r"^[^@\s]+@[^@\s]+$")]
     role: Role = "agent"
-    site: Ref
-    team: Ref | None = None
+    site: SiteRef
+    team: TeamRef | None = None
     languages: Annotated[list[Language], Field(max_length=20)] = []
     skills: Annotated[list[SkillLevel], Field(max_length=100)] = []
-    clients: Annotated[list[Ref], Field(max_length=200)] = []
-    queues: Annotated[list[Ref], Field(max_length=200)] = ["*"]
+    clients: Annotated[list[ClientRef], Field(max_length=200)] = []
+    queues: Annotated[list[QueueRef], Field(max_length=200)] = ["*"]
     capacity: Annotated[int, Field(ge=1, le=100)] = 6
 
 
@@ -95,28 +153,34 @@ class Slot(BaseModel):
     start: Annotated[str, StringConstraints(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
     end: Annotated[str, StringConstraints(pattern=r"^(([01]\d|2[0-3]):[0-5]\d|24:00)$")]
 
+    @model_validator(mode="after")
+    def _in_order(self) -> Slot:
+        if self.start >= self.end:
+            raise ValueError("the end must be after the start; write two slots to pass midnight")
+        return self
+
 
 class Hours(Settings):
     """Opening hours; a queue names one, without it is always open."""
 
     name: Name
-    time_zone: Name
+    time_zone: TimeZone
     slots: Annotated[list[Slot], Field(max_length=50)] = []
-    closed_days: Annotated[list[Annotated[str, StringConstraints(pattern=r"^\d{4}-\d\d-\d\d$")]], Field(max_length=400)] = []
+    closed_days: Annotated[list[Day], Field(max_length=400)] = []
 
 
 class Queue(Settings):
     """Where tasks wait. `cost` is what one task of it takes from an agent's capacity."""
 
     name: Name
-    client: Ref
+    client: ClientRef
     skills: Annotated[list[SkillLevel], Field(max_length=20)] = []
     language: Language | None = None
     priority: Annotated[int, Field(ge=0, le=10)] = 0
     cost: Annotated[int, Field(ge=1, le=100)] = 2
     interruptible: bool = False
     policy: Ref = "longest_idle"
-    hours: Ref | None = None
+    hours: HoursRef | None = None
     answer_within_seconds: Annotated[int, Field(ge=1, le=2_592_000)] = 60
     wrapup_seconds: Annotated[int, Field(ge=0, le=3600)] | None = None
 
@@ -125,9 +189,9 @@ class EntryPoint(Settings):
     """One configured door. `settings` are the channel's own and are checked against its model."""
 
     name: Name
-    client: Ref
+    client: ClientRef
     channel: Ref
-    queue: Ref
+    queue: QueueRef
     language: Language = "fr"
     settings: dict[str, Any] = {}
 
@@ -143,7 +207,7 @@ class Disposition(Settings):
     """The result code of a wrap-up; `client` None: for all."""
 
     name: Name
-    client: Ref | None = None
+    client: ClientRef | None = None
 
 
 class CannedReply(Settings):
@@ -151,7 +215,7 @@ class CannedReply(Settings):
 
     shortcut: Annotated[str, StringConstraints(min_length=1, max_length=30, pattern=r"^[\w-]+$")]
     text: Annotated[str, StringConstraints(min_length=1, max_length=4_000)]
-    client: Ref | None = None
+    client: ClientRef | None = None
     language: Language = "fr"
 
 
@@ -169,3 +233,31 @@ KINDS: dict[str, type[Settings]] = {
     "disposition": Disposition,
     "canned_reply": CannedReply,
 }
+
+
+def references(value: BaseModel) -> Iterator[tuple[str, str, str]]:
+    """Every id of something else in a value, as (field, kind, id); `ANY` is left out."""
+    for field, hint in typing.get_type_hints(type(value), include_extras=True).items():
+        if field in type(value).model_fields:
+            for kind, ident in _references(hint, getattr(value, field)):
+                yield field, kind, ident
+
+
+def _references(hint: object, value: object) -> Iterator[tuple[str, str]]:
+    if value is None or value == ANY:
+        return
+    if isinstance(value, BaseModel):
+        for _, kind, ident in references(value):
+            yield kind, ident
+    elif typing.get_origin(hint) is Annotated:
+        for mark in hint.__metadata__:  # type: ignore[attr-defined]
+            if isinstance(mark, To):
+                yield mark.kind, str(value)
+        yield from _references(typing.get_args(hint)[0], value)
+    elif typing.get_origin(hint) in (UnionType, typing.Union):
+        for arg in typing.get_args(hint):
+            yield from _references(arg, value)
+    elif isinstance(value, list):
+        (inner,) = typing.get_args(hint)
+        for item in value:
+            yield from _references(inner, item)
