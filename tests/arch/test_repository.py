@@ -62,6 +62,15 @@ def test_web_packages_are_pinned_exactly() -> None:
     assert loose == []
 
 
+def test_links_between_documents_lead_somewhere() -> None:
+    broken = []
+    for path in (path for path in tracked() if path.endswith(".md")):
+        for target in re.findall(r"\]\(([^)#\s]+)", text_of(path)):
+            if "://" not in target and not (ROOT / path).parent.joinpath(target).exists():
+                broken.append(f"{path}: {target}")
+    assert broken == []
+
+
 def test_scripts_with_a_first_line_can_be_run() -> None:
     for path in tracked():
         if text_of(path).startswith("#!"):

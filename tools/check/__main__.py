@@ -31,10 +31,17 @@ LINT = (
     Step("house rules", ("python", "-m", "tools.lint", "src", "tests")),
     Step("stage order", ("lint-imports", "--no-logo", "--no-cache")),
 )
-TYPES = (Step("types", ("mypy",)),)
+TYPES = (Step("types", ("mypy", *PYTHON)),)
 WEB = (Step("web", ("npm", "run", "--silent", "check"), "web"),)
+WORKERS = str(min(4, max(2, os.cpu_count() or 2)))
 TESTS = (
-    Step("tests", ("python", "-m", "pytest", "-q", "-n", "2", "--dist", "loadgroup", "-m", "not bench")),
+    Step(
+        "tests",
+        (
+            *("python", "-m", "pytest", "-q", "-n", WORKERS, "--dist", "loadgroup"),
+            *("-m", "not bench", "--durations", "15"),
+        ),
+    ),
 )
 QUICK = (Step("quick tests", ("python", "-m", "pytest", "-q", "-m", "(unit or arch) and not slow")),)
 

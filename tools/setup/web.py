@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 
-from tools.setup.steps import BIN, STATIC, WEB, digest, done, files_in, run
+from tools.setup.steps import BIN, STATIC, VENV, WEB, digest, done, files_in, run
 
 NOT_SOURCES = ("node_modules", "dist", "coverage", "test-output")
+OUTPUT = ("desk/index.html", "widget/guichet.js")
 NPM = "Is the network there? Behind a mirror, set npm's `registry`."
 
 
@@ -21,10 +22,9 @@ def node_modules() -> None:
 
 def build() -> None:
     sources = digest(*files_in(WEB, NOT_SOURCES))
-    stamp = STATIC / ".built-from"
-    if done(stamp, sources):
+    stamp = VENV / ".web-built-from"  # not beside the output: it would travel in the wheel
+    if done(stamp, sources) and all((STATIC / made).exists() for made in OUTPUT):
         return
-    stamp.unlink(missing_ok=True)
     run(
         "web app",
         _npm("run", "build"),
