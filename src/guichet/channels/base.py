@@ -14,7 +14,8 @@ import msgspec
 from pydantic import BaseModel, ConfigDict
 from starlette.routing import BaseRoute
 
-from guichet.accounts.settings import EntryPoint, Settings
+from guichet.accounts.directory import Directory
+from guichet.accounts.settings import EntryPoint
 from guichet.events.conversations import Attachment, DeliveryStatus
 from guichet.kit.clock import Clock, Instant
 from guichet.kit.errors import Refused
@@ -70,7 +71,7 @@ class Part(msgspec.Struct, frozen=True):
     name: str
     type: str
     content: bytes
-    cid: str | None = None
+    cid: str = ""
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,6 +87,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     html: str = ""
     parts: tuple[Part, ...] = ()
     headers: dict[str, str] = {}
+    sent_at: Instant | None = None
+    """The provider's word."""
     attachments: tuple[Attachment, ...] = ()
     """Files that were stored before (uploaded)."""
 
@@ -190,18 +193,6 @@ class Place(msgspec.Struct, frozen=True, omit_defaults=True):
     place: int
     low_s: int | None = None
     high_s: int | None = None
-
-
-class Directory(Protocol):
-    """Configuration as the web process knows it; `accounts.directory` gives it."""
-
-    def get(self, org: str, kind: str, name: str, /) -> Settings | None:
-        """The settings model of that kind, or None."""
-        ...
-
-    def all(self, kind: str, /) -> Sequence[tuple[str, str, Settings]]:
-        """Every (organisation, id, settings) of a kind."""
-        ...
 
 
 class IdentityHasher(Protocol):

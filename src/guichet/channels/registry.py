@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
 from pydantic import ValidationError
 
 from guichet import channels
+from guichet.accounts.directory import Directory
 from guichet.accounts.settings import EntryPoint
-from guichet.channels.base import Capabilities, Channel, Directory, Entry
+from guichet.channels.base import Capabilities, Channel, Entry
 from guichet.kit.errors import Refused, invalid
 from guichet.kit.plugins import BrokenPlugin, discover
 
@@ -55,21 +56,28 @@ def capabilities(name: str) -> Capabilities:
     return channel(name).capabilities
 
 
-def check_settings(name: str, settings: dict[str, Any]) -> None:
-    """Checks an entry point's own settings against its channel's model. Raises Refused that names the field."""
+def channel_settings(name: str, settings: dict[str, Any]) -> dict[str, Any]:
+    """An entry point's own settings as they are kept, checked by its channel. Raises Refused that names the field."""
     try:
-        channel(name).Settings.model_validate(settings)
+        return channel(name).Settings.model_validate(settings).model_dump(mode="json")
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         field = ".".join(("settings", *(str(part) for part in first["loc"])))
         raise Refused("invalid", "settings.invalid", first["msg"], field=field) from error
 
 
-def entries(directory: Directory, name: str) -> Sequence[Entry]:
+def entries(directory: Directory, name: str) -> Iterator[Entry]:
     """The active entry points of a channel, over all organisations; one with broken settings is left out."""
-    model, found = channel(name).Settings, []
-    for org, entry, config in directory.all("entry_point"):
+    for org, ident, config in directory.all("entry_point"):
         if isinstance(config, EntryPoint) and config.channel == name and config.active:
             with suppress(ValidationError):
-                found.append(Entry(org, entry, config, model.model_validate(config.settings)))
-    return found
+                yield Entry(org, ident, config, channel(name).Settings.model_validate(config.settings))
+
+
+def entry_named(directory: Directory, name: str, ident: str) -> Entry:
+    """The active entry point of a channel with this id. Raises Refused."""
+    for org, found, config in directory.all("entry_point"):
+        if found == ident and isinstance(config, EntryPoint) and config.channel == name and config.active:
+            with suppress(ValidationError):
+                return Entry(org, ident, config, channel(name).Settings.model_validate(config.settings))
+    raise Refused("not_found", "entry_point.unknown", "there is no such entry point")
