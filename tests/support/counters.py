@@ -85,7 +85,7 @@ class Counters(Part):
         self.resting.clear()
 
     def dump(self) -> Any:
-        return {"totals": dict(self.totals), "rung": list(self.rung)}
+        return {"totals": {name: total for name, total in self.totals.items() if total}, "rung": list(self.rung)}
 
     def restore(self, data: Any) -> None:
         self.totals, self.rung = data["totals"], data["rung"]
@@ -122,6 +122,7 @@ def count(part: Counters, ask: Count, now: Now) -> Facts:
 def set_alarm(part: Counters, ask: SetAlarm, now: Now) -> Facts:
     part.get(ask.counter)
     yield AlarmSet(counter=ask.counter, due=ask.due)
+    return None
 
 
 @reacts_to(Counted)

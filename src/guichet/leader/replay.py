@@ -9,7 +9,7 @@ import msgspec
 from guichet.events.base import decode
 from guichet.leader.registry import At
 from guichet.leader.state import State
-from guichet.store.port import Entry, Row, Writer
+from guichet.store.port import Entry, Reader, Row, Writer
 from guichet.store.rows import TABLES, Change, Changes, Key, Table
 from guichet.store.sealing import Sealer
 
@@ -67,10 +67,10 @@ class Replayed(msgspec.Struct):
     seq: int
 
 
-async def replay(writer: Writer, sealer: Sealer, shard: int, new_state: Callable[[], State]) -> Replayed:
+async def replay(reader: Reader, sealer: Sealer, shard: int, new_state: Callable[[], State]) -> Replayed:
     """Reads the whole log into a fresh state and fresh rows, in memory."""
     result = Replayed(new_state(), {name: {} for name in TABLES}, 0)
-    while entries := await writer.entries(shard, result.seq, CHUNK):
+    while entries := await reader.entries(shard, result.seq, CHUNK):
         changes = await project_entries(result.state, sealer, entries)
         for subject in changes.erased:
             erase_rows(result.rows, subject)
