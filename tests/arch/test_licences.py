@@ -30,11 +30,13 @@ def shipped(name: str = "guichet", seen: set[str] | None = None) -> Iterator[Dis
 
 
 def licence(found: Distribution) -> str:
-    fields = found.metadata
-    classified = [line for line in fields.get_all("Classifier") or [] if line.startswith("License")]
-    return " ".join(
-        [fields.get("License-Expression") or "", (fields.get("License") or "")[:200], *classified]
-    )
+    classified = [line for line in _field(found, "Classifier") if line.startswith("License")]
+    named = [text[:200] for text in _field(found, "License-Expression") + _field(found, "License")]
+    return " ".join(named + classified)
+
+
+def _field(found: Distribution, name: str) -> list[str]:
+    return found.metadata.get_all(name) or []
 
 
 def test_no_copyleft_is_shipped() -> None:

@@ -63,12 +63,14 @@ def test_web_packages_are_pinned_exactly() -> None:
 
 
 def test_links_between_documents_lead_somewhere() -> None:
-    broken = []
-    for path in (path for path in tracked() if path.endswith(".md")):
-        for target in re.findall(r"\]\(([^)#\s]+)", text_of(path)):
-            if "://" not in target and not (ROOT / path).parent.joinpath(target).exists():
-                broken.append(f"{path}: {target}")
-    assert broken == []
+    links = [
+        (path, target)
+        for path in tracked()
+        if path.endswith(".md")
+        for target in re.findall(r"\]\(([^)#\s]+)", text_of(path))
+        if "://" not in target
+    ]
+    assert [link for link in links if not (ROOT / link[0]).parent.joinpath(link[1]).exists()] == []
 
 
 def test_scripts_with_a_first_line_can_be_run() -> None:
