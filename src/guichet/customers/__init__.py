@@ -1,0 +1,1 @@
+"""People, the identities by which they reach us, merging, erasure."""
