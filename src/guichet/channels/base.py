@@ -16,6 +16,7 @@ from starlette.routing import BaseRoute
 
 from guichet.accounts.directory import Directory
 from guichet.accounts.settings import EntryPoint
+from guichet.customers.identity import IdentityHasher
 from guichet.events.conversations import Attachment, DeliveryStatus
 from guichet.kit.clock import Clock, Instant
 from guichet.kit.errors import Refused
@@ -195,12 +196,6 @@ class Place(msgspec.Struct, frozen=True, omit_defaults=True):
     high_s: int | None = None
 
 
-class IdentityHasher(Protocol):
-    """The keyed hash by which identities are looked up; `customers` gives it."""
-
-    def __call__(self, org: str, client: str, kind: str, handle: str) -> str: ...
-
-
 @dataclass(frozen=True, slots=True)
 class Edge:
     """Everything a channel may use."""
@@ -221,6 +216,8 @@ class Edge:
     directory: Directory
     hasher: IdentityHasher
     tasks: Supervisor
+    is_open: Callable[[str, str], bool]
+    """(organisation, queue): whether people answer there now."""
     process: Mapping[str, Any]
     """The process settings by name, of which a channel reads its `Options`."""
 
@@ -250,8 +247,8 @@ class Channel(Protocol):
         ...
 
     def render(self, message: Outgoing) -> bytes:
-        """Our words as the provider's payload."""
-        ...
+        """Our words as the provider's payload; plain text unless the channel knows better."""
+        return message.text.encode()
 
     async def send(self, message: Outgoing, edge: Edge) -> Sent:
         """Sends it; at least once, recognisable when repeated. Only asked of channels with an outbox."""

@@ -1,12 +1,12 @@
-"""Rows that channels read of tables declared downstream; by name, since imports point upstream only."""
+"""Rows that channels read. Tables declared downstream go by name, since imports point upstream only."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from guichet.customers.tables import CUSTOMER, IDENTITY
 from guichet.store.port import Reader, Row
 from guichet.store.rows import TABLES, Value
-
 
 Where = dict[str, Value | Sequence[Value]]
 
@@ -27,18 +27,13 @@ async def said_before(reader: Reader, conversation: str, n: int | None, limit: i
     return await reader.rows(TABLES["message"], where, order="n", descending=True, before=n, limit=limit)
 
 
-async def identity_rows(reader: Reader, org: str, customers: list[str]) -> list[Row]:
-    """How these customers can be reached."""
-    return await reader.rows(TABLES["identity"], {"org": org, "customer": list(customers)})
-
-
 async def customer_behind(reader: Reader, identity_hash: str) -> str | None:
     """The customer who is known by this identity; the one that remains where customers were merged."""
-    identity = await reader.row(TABLES["identity"], (identity_hash,))
+    identity = await reader.row(IDENTITY, (identity_hash,))
     if identity is None:
         return None
     customer = str(identity["customer"])
-    row = await reader.row(TABLES["customer"], (customer,))
+    row = await reader.row(CUSTOMER, (customer,))
     if row is None:
         return None
     return str(row["merged_into"] or customer)
@@ -46,7 +41,7 @@ async def customer_behind(reader: Reader, identity_hash: str) -> str | None:
 
 async def customer_name(reader: Reader, customer: str) -> str:
     """What the customer is called, "" when nobody knows."""
-    row = await reader.row(TABLES["customer"], (customer,))
+    row = await reader.row(CUSTOMER, (customer,))
     return str(row["name"] or "") if row is not None else ""
 
 
