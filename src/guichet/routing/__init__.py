@@ -1,0 +1,1 @@
+"""The routing engine, its drivers in the leader, offers, presence, capacity, queues."""

@@ -1,0 +1,190 @@
+"""The routing engine: a pure, deterministic state machine. No I/O, no clock, no randomness.
+
+`fold(fact, t)` changes the floor; `react(fact, t)` says what follows from a fact just folded. The leader's
+reactors, the simulator and the replay check are three drivers of this one engine. What `react` gives must be
+folded in order; until it all is, no further decision is made, so that each decision sees the one before.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from guichet.events.base import Fact
+from guichet.events.leader import DeadlineFired
+from guichet.events.routing import (
+    AgentVanished,
+    OfferMissed,
+    OfferWithdrawn,
+    PresenceChanged,
+    TaskAssigned,
+    TaskEnded,
+    TaskQueued,
+    TaskRequeued,
+    WrapupEnded,
+)
+from guichet.kit.clock import Instant
+from guichet.leader.state import Deadlines
+from guichet.routing.decide import agent_for, fits, work_for
+from guichet.routing.floor import OFFER, VANISH, WRAPUP, Floor
+from guichet.routing.model import Agent, Line, Task
+from guichet.routing.policy import Policy
+
+
+class Engine(Floor):
+    """One organisation's engine."""
+
+    def __init__(self, org: str, deadlines: Deadlines, policies: dict[str, Policy] | None = None) -> None:
+        super().__init__(org, deadlines, policies)
+        self._flying: deque[Fact] = deque()
+        self._todo: deque[Task | Agent | Line] = deque()
+
+    def apply(self, fact: Fact, t: Instant) -> list[Fact]:
+        """Folds an input and all that follows from it; gives the facts in order, the input first."""
+        facts = [fact]
+        for each in facts:
+            self.fold(each, t)
+            facts.extend(self.react(each, t))
+        return facts
+
+    def fold(self, fact: Fact, t: Instant) -> None:
+        flying = self._flying
+        if flying and (flying[0] is fact or flying[0] == fact):
+            flying.popleft()
+        super().fold(fact, t)
+
+    def react(self, fact: Fact, t: Instant) -> Sequence[Fact]:
+        """What follows from the fact that was folded last: its consequences, else at most one decision."""
+        self._todo.extend(self.touched)
+        self.touched = []
+        reaction = _REACTIONS.get(type(fact))
+        if reaction is not None:
+            follows: list[Fact] = reaction(self, fact, t)
+            if follows:
+                self._flying.extend(follows)
+                return follows
+        if self._todo and not self._flying:
+            decision = self._decide(t)
+            if decision is not None:
+                self._flying.append(decision)
+                return (decision,)
+        return ()
+
+    def _decide(self, t: Instant) -> Fact | None:
+        todo = self._todo
+        while todo:
+            item = todo[0]
+            offer: Fact | None
+            if isinstance(item, Task):
+                todo.popleft()
+                offer = agent_for(self, item, t)
+            elif isinstance(item, Agent):
+                offer = work_for(self, item, t)  # stays: there may be room for more
+            else:
+                offer = self._first_placeable(item, t)
+            if offer is not None:
+                return offer
+            if todo and todo[0] is item:
+                todo.popleft()
+        return None
+
+    def _first_placeable(self, line: Line, t: Instant) -> Fact | None:
+        for key in line.tasks:
+            task = self.by_number[key[2]]
+            offer = agent_for(self, task, t)
+            if offer is not None:
+                return offer
+            if not task.skips:  # whoever does not fit this one does not fit the others of the line
+                return None
+        return None
+
+    # -- consequences ---------------------------------------------------------------------------------
+
+    def _after_task_queued(self, fact: TaskQueued, t: Instant) -> list[Fact]:
+        if fact.assign_to is None:
+            return []
+        return [self.assignment(self.tasks[fact.task], self.agents[fact.assign_to], by=fact.assign_to)]
+
+    def assignment(self, task: Task, agent: Agent, by: str) -> TaskAssigned:
+        """A person's decision as a fact; the caller has checked the clearance."""
+        forced = not fits(self, task, agent)
+        return TaskAssigned(
+            task=task.id, conversation=task.conversation, agent=agent.id, by=by, forced=forced
+        )
+
+    def _after_offer_missed(self, fact: OfferMissed, t: Instant) -> list[Fact]:
+        agent = self.agents[fact.agent]
+        if agent.presence != "available" or agent.missed < self.rules.missed_limit:
+            return []
+        return [PresenceChanged(agent=agent.id, presence="missed", by="system", cause=fact.offer)]
+
+    def _after_presence_changed(self, fact: PresenceChanged, t: Instant) -> list[Fact]:
+        agent = self.agents[fact.agent]
+        return [] if agent.presence == "available" else self._withdraw(agent, "presence")
+
+    def _after_agent_vanished(self, fact: AgentVanished, t: Instant) -> list[Fact]:
+        agent = self.agents[fact.agent]
+        facts = self._withdraw(agent, "vanished")
+        facts += [
+            requeue(task, "vanished")
+            for task in agent.tasks.values()
+            if task.live and task.state == "assigned"
+        ]
+        if agent.presence != "offline":
+            facts.append(PresenceChanged(agent=agent.id, presence="offline", by="system", cause="vanished"))
+        return facts
+
+    def _after_wrapup_ended(self, fact: WrapupEnded, t: Instant) -> list[Fact]:
+        return [ended(self.tasks[fact.task], "done")]
+
+    def _after_deadline_fired(self, fact: DeadlineFired, t: Instant) -> list[Fact]:
+        if fact.kind == OFFER and (offer := self.offers.get(fact.id)) is not None:
+            return [OfferMissed(offer=offer.id, task=offer.task.id, agent=offer.agent.id)]
+        if fact.kind == WRAPUP and (task := self.tasks.get(fact.id)) is not None and task.agent is not None:
+            return [WrapupEnded(task=task.id, agent=task.agent.id)]
+        if fact.kind == VANISH and (agent := fact.id.removeprefix(f"{self.org}/")) in self.agents:
+            return [AgentVanished(agent=agent)]
+        return []
+
+    def _withdraw(self, agent: Agent, reason: str) -> list[Fact]:
+        return [withdrawal(offer.task, reason) for offer in agent.offers.values()]
+
+
+def withdrawal(task: Task, reason: str) -> OfferWithdrawn:
+    """The end of a task's live offer, without the agent's doing."""
+    assert task.offer is not None
+    return OfferWithdrawn(offer=task.offer.id, task=task.id, agent=task.offer.agent.id, reason=reason)
+
+
+def requeue(task: Task, reason: str, queue: str | None = None, since: Instant | None = None) -> TaskRequeued:
+    """Back into its queue at its place, or into another one as of `since`."""
+    return TaskRequeued(
+        task=task.id,
+        conversation=task.conversation,
+        agent=task.agent.id if task.agent is not None else None,
+        queue=queue if queue is not None else task.line.queue.id,
+        since=since if since is not None else task.since,
+        reason=reason,
+    )
+
+
+def ended(task: Task, outcome: str) -> TaskEnded:
+    """The end of a task that is queued, assigned or wrapped up."""
+    return TaskEnded(
+        task=task.id,
+        conversation=task.conversation,
+        client=task.client,
+        agent=task.agent.id if task.agent is not None else None,
+        outcome=outcome,  # type: ignore[arg-type]
+    )
+
+
+_REACTIONS: dict[type[Fact], Callable[[Engine, Any, Instant], list[Fact]]] = {
+    TaskQueued: Engine._after_task_queued,
+    OfferMissed: Engine._after_offer_missed,
+    PresenceChanged: Engine._after_presence_changed,
+    AgentVanished: Engine._after_agent_vanished,
+    WrapupEnded: Engine._after_wrapup_ended,
+    DeadlineFired: Engine._after_deadline_fired,
+}

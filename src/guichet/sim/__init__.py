@@ -1,0 +1,1 @@
+"""The real routing engine on a virtual clock; workloads; checks against queueing theory."""
