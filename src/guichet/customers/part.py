@@ -148,11 +148,16 @@ class Customers(Part):
 
     def dump(self) -> Any:  # noqa: ANN401 (plain data)
         resident = sorted((c for c in self._customers.values() if c is not None), key=lambda c: c.id)
-        return {"customers": [msgspec.to_builtins(c) for c in resident], "erased": sorted(self._erased)}
+        return {
+            "customers": [msgspec.to_builtins(c) for c in resident],
+            "erased": sorted(self._erased),
+            "now": self._resting.now,
+        }
 
     def restore(self, data: Any) -> None:  # noqa: ANN401
         resident = msgspec.convert(data["customers"], list[Customer])
         self._customers = {customer.id: customer for customer in resident}
         self._erased = set(data["erased"])
+        self._resting = Resting(KEEP, data["now"])
         for customer in sorted(resident, key=lambda c: c.touched):
             self._resting.touch(customer.id, customer.touched)

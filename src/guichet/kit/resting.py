@@ -12,14 +12,14 @@ class Resting:
     """Keys by the time they were last touched. Time is what `touch` says, not a clock's: whoever folds the same
     facts forgets the same keys, live or in a replay."""
 
-    def __init__(self, keep: Millis) -> None:
+    def __init__(self, keep: Millis, now: Instant = 0) -> None:
+        self.now = now
         self._keep = keep
         self._touched: OrderedDict[str, Instant] = OrderedDict()
-        self._now: Instant = 0
 
     def touch(self, key: str, t: Instant) -> None:
         """`key` is at rest since `t`."""
-        self._now = max(self._now, t)
+        self.now = max(self.now, t)
         self._touched[key] = t
         self._touched.move_to_end(key)
 
@@ -36,7 +36,7 @@ class Resting:
         """Takes out every key that has been at rest for `keep` milliseconds."""
         while self._touched:
             key, t = next(iter(self._touched.items()))
-            if t > self._now - self._keep:
+            if t > self.now - self._keep:
                 return
             del self._touched[key]
             yield key

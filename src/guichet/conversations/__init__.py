@@ -1,0 +1,1 @@
+"""Conversations: what state they are in, what may be asked of them, what people read."""
