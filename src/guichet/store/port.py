@@ -337,20 +337,22 @@ class Blobs(Protocol):
 
 
 class Hit(msgspec.Struct, frozen=True):
-    """One search result; the caller authorises by `client` before anybody sees it."""
+    """One search result; the caller authorises by `client` before anybody sees it. `n`: where in the thread."""
 
     conversation: str
     message: str
     client: str
     t: Instant
     excerpt: str
+    n: int = 0
 
 
 class Search(Protocol):
     """Full text over messages and notes."""
 
     async def find(self, org: str, clients: Sequence[str] | None, words: str, limit: int) -> list[Hit]:
-        """Newest first among the best; only the named clients (None: all)."""
+        """What holds all of these words (or longer ones that begin so), newest first; only the named clients
+        (None: all). Of `words` the first 200 characters count."""
         ...
 
     async def position(self) -> int: ...

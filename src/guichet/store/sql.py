@@ -29,7 +29,7 @@ TYPES: dict[Dialect, dict[ColumnType, str]] = {
 RESERVED = frozenset(
     {
         "shard", "fact", "command_key", "snapshot", "projection", "session", "draft", "job", "secret", "blob",
-        "blob_chunk", "step",
+        "blob_chunk", "step", "follower",
     }
 )  # fmt: skip
 """The log's own tables: an inline table may not take their names."""

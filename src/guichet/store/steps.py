@@ -52,6 +52,16 @@ STEPS: tuple[tuple[str, ...], ...] = (
     ),
 )
 
+FOLLOWER_STEPS: tuple[tuple[str, ...], ...] = (
+    (
+        """CREATE TABLE follower (
+            name text NOT NULL, version {int} NOT NULL, position {int} NOT NULL, live {int} NOT NULL,
+            PRIMARY KEY (name, version)
+        ) {strict}""",
+    ),
+)
+"""Beside a follower's tables: in its file on SQLite."""
+
 POSTGRES_STEPS: tuple[tuple[str, ...], ...] = (
     (
         # Answers are read back newest first when a leader starts.
@@ -60,9 +70,10 @@ POSTGRES_STEPS: tuple[tuple[str, ...], ...] = (
             address text NOT NULL, n bigint NOT NULL, data bytea NOT NULL, PRIMARY KEY (address, n)
         )""",
         "ALTER TABLE blob_chunk ALTER COLUMN data SET STORAGE EXTERNAL",  # ciphertext does not compress
+        *FOLLOWER_STEPS[0],
     ),
 )
-"""What SQLite does otherwise: blobs are files there, answers are in the order of the rowid."""
+"""What SQLite keeps otherwise: blobs are files, followers have files, answers are in the order of the rowid."""
 
 
 KEY_STEPS: tuple[tuple[str, ...], ...] = (

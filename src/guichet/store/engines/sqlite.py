@@ -21,7 +21,7 @@ from guichet.store.rows import Key, Table, Value
 from guichet.store.sealing import Sealer
 from guichet.store.sessions import Sessions
 from guichet.store.sql import quote, select, shape
-from guichet.store.steps import KEY_STEPS, STEPS
+from guichet.store.steps import FOLLOWER_STEPS, KEY_STEPS, STEPS
 from guichet.store.vault import Secrets
 from guichet.store.wake import Wake
 
@@ -78,11 +78,11 @@ class SqliteStore:
         self._readers = Readers(folder / "guichet.db")
         self._keys_file = SqliteFile(folder / "keys.db", "FULL", KEY_STEPS)
         self._followers: dict[str, SqliteFile] = {}
-        side = LeaderSide(self._db, self._readers, leader_loop)
+        self._side = side = LeaderSide(self._db, self._readers, leader_loop)
         wake = Wake()
         self.writer = SqliteWriter(self._db, wake)
         self.reader = SqliteReader(self._readers)
-        self.keys = Keys(self._keys_file, master_key, after_destroy=self._keys_file.checkpoint)
+        self.keys = Keys(self._keys_file, master_key, after_destroy=self._empty_logs)
         self.sealer = Sealer(self.keys)
         self.sessions = Sessions(side, clock)
         self.secrets = Secrets(side, master_key)
@@ -93,8 +93,15 @@ class SqliteStore:
     def follower(self, name: str) -> SqliteFile:
         """The follower's file, made when it is asked for first."""
         if name not in self._followers:
-            self._followers[name] = SqliteFile(self._folder / f"{name}.db", "NORMAL")
+            self._followers[name] = SqliteFile(self._folder / f"{name}.db", "NORMAL", FOLLOWER_STEPS)
         return self._followers[name]
+
+    async def _empty_logs(self) -> None:
+        """After an erasure: what was overwritten must not remain in the write-ahead logs either."""
+        await self._keys_file.checkpoint()
+        for file in self._followers.values():
+            await file.checkpoint()
+        await self._side.write("PRAGMA wal_checkpoint(TRUNCATE)")
 
     async def close(self) -> None:
         """Ends threads and closes files. The leader must have stopped."""

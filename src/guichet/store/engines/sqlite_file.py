@@ -83,6 +83,8 @@ def meaning() -> Iterator[None]:
             yield
     except sqlite3.Error as error:
         raise translated(error) from error
+    except (OverflowError, UnicodeEncodeError) as error:
+        raise BadChange(type(error).__name__) from error
 
 
 def translated(error: sqlite3.Error) -> Exception:
