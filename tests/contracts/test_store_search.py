@@ -124,19 +124,18 @@ async def test_walls_between_organisations_and_clients(opened: Opened) -> None:
     assert await found(opened, "secret", org="org3") == []
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        "", " ",
-        "'", '"', "''':*", "colis OR plage", "NOT colis", "colis*", 'co"lis', "words:colis", "(colis", "a & !b",
-        "colis' | 'x", "\0colis\0", "^colis", "NEAR(colis plage)", "-colis", "\\colis", "%_", "🙂", "; DROP TABLE fact",
-        "x" * 5_000, "mot " * 5_000, "ﷺ" * 200,
-    ],
-)  # fmt: skip
-async def test_what_users_type_is_only_words(opened: Opened, words: str) -> None:
+ODD = [
+    "", " ", "'", '"', "''':*", "colis OR plage", "NOT colis", "colis*", 'co"lis', "words:colis", "(colis", "a & !b",
+    "colis' | 'x", "\0colis\0", "^colis", "NEAR(colis plage)", "-colis", "\\colis", "%_", "🙂", "; DROP TABLE x",
+    "x" * 5_000, "mot " * 5_000, "ﷺ" * 200,
+]  # fmt: skip
+
+
+async def test_what_users_type_is_only_words(opened: Opened) -> None:
     await log(opened, said("colis"))
     await catch_up(opened)
-    assert await found(opened, words) in ([], ["colis"])
+    for words in ODD:
+        assert await found(opened, words) in ([], ["colis"])
     assert await found(opened, "colis") == ["colis"]
 
 
