@@ -62,8 +62,9 @@ class Reply(msgspec.Struct):
 
 
 class Conversation(msgspec.Struct):
-    """One conversation. `n`: messages and notes so far; `unread`: the customer's since our last reply;
-    `waiting_since`: the first of those; `last_agent`: who was last on it, or answered last."""
+    """One conversation. `n`: messages and notes so far; `tasks`: how often somebody was needed; `unread`: the
+    customer's messages since our last reply; `waiting_since`: the first of those; `last_agent`: who was last on
+    it, or answered last."""
 
     id: str
     org: str
@@ -79,6 +80,7 @@ class Conversation(msgspec.Struct):
     touched: Instant
     state: State = FIRST
     n: int = 0
+    tasks: int = 0
     unread: int = 0
     waiting_since: Instant | None = None
     last_agent: str | None = None
@@ -216,6 +218,7 @@ class Conversations(Part):
     def _waiting(self, fact: ConversationWaiting | ConversationRequeued, at: At) -> None:
         c = self._follow(fact.conversation, fact, at)
         c.queue = fact.queue
+        c.tasks += isinstance(fact, ConversationWaiting)
         self._unpark(c)
 
     @folds(LegStarted)

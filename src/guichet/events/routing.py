@@ -76,7 +76,7 @@ class Decision(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 
 
 @fact("task.queued", stream="task", opens=True)
-class TaskQueued(Fact, frozen=True):
+class TaskQueued(Fact, frozen=True, kw_only=True):
     """A conversation needs somebody. Carries what the work asks for at this moment.
 
     `prefer_agent` is asked alone until `prefer_until`. `assign_to` takes it at once, by a person's decision.
@@ -99,7 +99,7 @@ class TaskQueued(Fact, frozen=True):
 
 
 @fact("offer.made", stream="task")
-class OfferMade(Fact, frozen=True):
+class OfferMade(Fact, frozen=True, kw_only=True):
     """The task is proposed to one agent until `deadline`; it holds capacity meanwhile."""
 
     offer: Id
@@ -112,7 +112,7 @@ class OfferMade(Fact, frozen=True):
 
 
 @fact("offer.accepted", stream="task")
-class OfferAccepted(Fact, frozen=True):
+class OfferAccepted(Fact, frozen=True, kw_only=True):
     """The agent took it."""
 
     offer: Id
@@ -122,7 +122,7 @@ class OfferAccepted(Fact, frozen=True):
 
 
 @fact("offer.declined", stream="task")
-class OfferDeclined(Fact, frozen=True):
+class OfferDeclined(Fact, frozen=True, kw_only=True):
     """The agent said no; the task goes back to its place and skips this agent for a while."""
 
     offer: Id
@@ -132,7 +132,7 @@ class OfferDeclined(Fact, frozen=True):
 
 
 @fact("offer.missed", stream="task")
-class OfferMissed(Fact, frozen=True):
+class OfferMissed(Fact, frozen=True, kw_only=True):
     """The deadline passed without an answer; as declined, and counted for the breaker."""
 
     offer: Id
@@ -142,7 +142,7 @@ class OfferMissed(Fact, frozen=True):
 
 
 @fact("offer.withdrawn", stream="task")
-class OfferWithdrawn(Fact, frozen=True):
+class OfferWithdrawn(Fact, frozen=True, kw_only=True):
     """The offer ended without the agent's doing. `reason`: taken (a person gives the task to somebody else),
     left, closed, presence, vanished, restart, config."""
 
@@ -153,19 +153,22 @@ class OfferWithdrawn(Fact, frozen=True):
 
 
 @fact("task.assigned", stream="task")
-class TaskAssigned(Fact, frozen=True):
-    """A person gave the task to an agent, or took it. `forced`: skill, capacity or presence were overridden."""
+class TaskAssigned(Fact, frozen=True, kw_only=True):
+    """A person gave the task to an agent, or took it. `forced`: skill, capacity or presence were overridden.
+    `previous`: from whom."""
 
     task: Id
     conversation: Id
     agent: Id
     by: Id
     forced: bool
+    previous: Id | None = None
 
 
 @fact("task.requeued", stream="task")
-class TaskRequeued(Fact, frozen=True):
-    """The task left `agent` and waits again, in `queue`, at the place of `since`. `reason`: vanished, transfer."""
+class TaskRequeued(Fact, frozen=True, kw_only=True):
+    """The task left `agent` and waits again, in `queue`, at the place of `since`. `reason`: vanished,
+    transferred, config (the agent may not have it any more)."""
 
     task: Id
     conversation: Id
@@ -176,7 +179,7 @@ class TaskRequeued(Fact, frozen=True):
 
 
 @fact("wrapup.started", stream="task")
-class WrapupStarted(Fact, frozen=True):
+class WrapupStarted(Fact, frozen=True, kw_only=True):
     """The live contact is over; its cost is held until `until` or until the agent has finished."""
 
     task: Id
@@ -186,7 +189,7 @@ class WrapupStarted(Fact, frozen=True):
 
 
 @fact("wrapup.ended", stream="task")
-class WrapupEnded(Fact, frozen=True):
+class WrapupEnded(Fact, frozen=True, kw_only=True):
     """After-contact work is finished. `task.ended` follows."""
 
     task: Id
@@ -194,7 +197,7 @@ class WrapupEnded(Fact, frozen=True):
 
 
 @fact("task.ended", stream="task")
-class TaskEnded(Fact, frozen=True):
+class TaskEnded(Fact, frozen=True, kw_only=True):
     """The last fact of a task. `agent`: who had it, if anybody did."""
 
     task: Id
@@ -204,11 +207,17 @@ class TaskEnded(Fact, frozen=True):
     outcome: Outcome
 
 
-@fact("presence.changed", stream="agent")
-class PresenceChanged(Fact, frozen=True):
+def agent_stream(value: PresenceChanged | AgentConnected | AgentDisconnected | AgentVanished) -> str:
+    """Two organisations may have agents of one id."""
+    return f"agent/{value.organisation}.{value.agent}"
+
+
+@fact("presence.changed", stream=agent_stream)
+class PresenceChanged(Fact, frozen=True, kw_only=True):
     """What the agent does from now on. `reason` is a configured reason's id, `by` who changed it ("agent:<id>",
     "system"), `cause` what made the system do it (an offer's id)."""
 
+    organisation: Id
     agent: Id
     presence: Presence
     reason: Plain[str] = ""
@@ -216,24 +225,27 @@ class PresenceChanged(Fact, frozen=True):
     cause: Plain[str] = ""
 
 
-@fact("agent.connected", stream="agent")
-class AgentConnected(Fact, frozen=True):
+@fact("agent.connected", stream=agent_stream)
+class AgentConnected(Fact, frozen=True, kw_only=True):
     """The agent has a desk open."""
 
+    organisation: Id
     agent: Id
 
 
-@fact("agent.disconnected", stream="agent")
-class AgentDisconnected(Fact, frozen=True):
+@fact("agent.disconnected", stream=agent_stream)
+class AgentDisconnected(Fact, frozen=True, kw_only=True):
     """The agent's desk is gone, perhaps for a moment: no new offers until it is back, or until `until`, when
     the agent counts as vanished."""
 
+    organisation: Id
     agent: Id
     until: Instant
 
 
-@fact("agent.vanished", stream="agent")
-class AgentVanished(Fact, frozen=True):
+@fact("agent.vanished", stream=agent_stream)
+class AgentVanished(Fact, frozen=True, kw_only=True):
     """The agent did not come back: offers are withdrawn, live tasks go back to their queues."""
 
+    organisation: Id
     agent: Id

@@ -11,12 +11,14 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from guichet.events.accounts import ConfigChanged
 from guichet.events.base import Fact
 from guichet.events.leader import DeadlineFired
 from guichet.events.routing import (
     AgentVanished,
     OfferMissed,
     OfferWithdrawn,
+    Presence,
     PresenceChanged,
     TaskAssigned,
     TaskEnded,
@@ -35,8 +37,8 @@ from guichet.routing.policy import Policy
 class Engine(Floor):
     """One organisation's engine."""
 
-    def __init__(self, org: str, deadlines: Deadlines, policies: dict[str, Policy] | None = None) -> None:
-        super().__init__(org, deadlines, policies)
+    def __init__(self, org: str, deadlines: Deadlines, known: dict[str, Policy] | None = None) -> None:
+        super().__init__(org, deadlines, known)
         self._flying: deque[Fact] = deque()
         self._todo: deque[Task | Agent | Line] = deque()
 
@@ -110,14 +112,19 @@ class Engine(Floor):
         """A person's decision as a fact; the caller has checked the clearance."""
         forced = not fits(self, task, agent)
         return TaskAssigned(
-            task=task.id, conversation=task.conversation, agent=agent.id, by=by, forced=forced
+            task=task.id,
+            conversation=task.conversation,
+            agent=agent.id,
+            by=by,
+            forced=forced,
+            previous=task.agent.id if task.agent is not None else None,
         )
 
     def _after_offer_missed(self, fact: OfferMissed, t: Instant) -> list[Fact]:
         agent = self.agents[fact.agent]
         if agent.presence != "available" or agent.missed < self.rules.missed_limit:
             return []
-        return [PresenceChanged(agent=agent.id, presence="missed", by="system", cause=fact.offer)]
+        return [self._presence(agent, "missed", cause=fact.offer)]
 
     def _after_presence_changed(self, fact: PresenceChanged, t: Instant) -> list[Fact]:
         agent = self.agents[fact.agent]
@@ -132,7 +139,7 @@ class Engine(Floor):
             if task.live and task.state == "assigned"
         ]
         if agent.presence != "offline":
-            facts.append(PresenceChanged(agent=agent.id, presence="offline", by="system", cause="vanished"))
+            facts.append(self._presence(agent, "offline", cause="vanished"))
         return facts
 
     def _after_wrapup_ended(self, fact: WrapupEnded, t: Instant) -> list[Fact]:
@@ -144,8 +151,31 @@ class Engine(Floor):
         if fact.kind == WRAPUP and (task := self.tasks.get(fact.id)) is not None and task.agent is not None:
             return [WrapupEnded(task=task.id, agent=task.agent.id)]
         if fact.kind == VANISH and (agent := fact.id.removeprefix(f"{self.org}/")) in self.agents:
-            return [AgentVanished(agent=agent)]
+            return [AgentVanished(organisation=self.org, agent=agent)]
         return []
+
+    def _after_config_changed(self, fact: ConfigChanged, t: Instant) -> list[Fact]:
+        """An agent who left, or who lost the clearance for a client, has nothing of it any more."""
+        agent = self.agents.get(fact.id) if fact.kind == "agent" else None
+        if agent is None:
+            return []
+        gone = agent.profile is None
+        facts: list[Fact] = [
+            withdrawal(offer.task, "config")
+            for offer in agent.offers.values()
+            if gone or not agent.spec.cleared(offer.task.client)
+        ]
+        facts += [
+            requeue(task, "config")
+            for task in agent.tasks.values()
+            if task.state == "assigned" and (gone or not agent.spec.cleared(task.client))
+        ]
+        return facts
+
+    def _presence(self, agent: Agent, presence: Presence, cause: str) -> PresenceChanged:
+        return PresenceChanged(
+            organisation=self.org, agent=agent.id, presence=presence, by="system", cause=cause
+        )
 
     def _withdraw(self, agent: Agent, reason: str) -> list[Fact]:
         return [withdrawal(offer.task, reason) for offer in agent.offers.values()]
@@ -187,4 +217,5 @@ _REACTIONS: dict[type[Fact], Callable[[Engine, Any, Instant], list[Fact]]] = {
     AgentVanished: Engine._after_agent_vanished,
     WrapupEnded: Engine._after_wrapup_ended,
     DeadlineFired: Engine._after_deadline_fired,
+    ConfigChanged: Engine._after_config_changed,
 }

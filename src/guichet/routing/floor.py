@@ -32,7 +32,7 @@ from guichet.kit.clock import Instant
 from guichet.leader.state import Deadlines
 from guichet.routing.index import Index
 from guichet.routing.model import Agent, AgentSpec, Line, Offer, QueueSpec, Rules, Task
-from guichet.routing.policy import Policy, load_policies
+from guichet.routing.policy import Policy, policies
 
 DEFAULT_POLICY = "longest_idle"
 
@@ -46,10 +46,10 @@ ENDS_AT_ONCE = frozenset({"taken", "left", "closed"})
 class Floor:
     """One organisation's floor. `deadlines` is where its deadlines are kept (the leader's, the simulator's)."""
 
-    def __init__(self, org: str, deadlines: Deadlines, policies: dict[str, Policy] | None = None) -> None:
+    def __init__(self, org: str, deadlines: Deadlines, known: dict[str, Policy] | None = None) -> None:
         self.org = org
         self.deadlines = deadlines
-        self.policies = policies if policies is not None else load_policies()
+        self.policies = known if known is not None else policies()
         self.rules = Rules()
         self.config = 0
         self.queues: dict[str, QueueSpec] = {}
@@ -58,6 +58,8 @@ class Floor:
         self.tasks: dict[str, Task] = {}
         self.offers: dict[str, Offer] = {}
         self.by_number: dict[int, Task] = {}
+        self.by_conversation: dict[str, Task] = {}
+        """The task of each conversation that somebody has or should have; not those in wrap-up."""
         self.last_number = 0
         self.last_turn = 0
         self.index = Index()
@@ -123,6 +125,7 @@ class Floor:
         task.prefer, task.prefer_until = fact.prefer_agent, fact.prefer_until
         self.tasks[task.id] = task
         self.by_number[task.number] = task
+        self.by_conversation[task.conversation] = task
         if fact.assign_to is not None:
             task.held, task.prefer = True, None
         else:
@@ -147,6 +150,8 @@ class Floor:
 
     def _task_ended(self, fact: TaskEnded, t: Instant) -> None:
         task = self.tasks.pop(fact.task)
+        if task.state != "wrapup":
+            del self.by_conversation[task.conversation]
         self._detach(task, t)
         task.state = "ended"
         if task.skips:
@@ -156,6 +161,7 @@ class Floor:
     def _wrapup_started(self, fact: WrapupStarted, t: Instant) -> None:
         task = self.tasks[fact.task]
         task.state, task.wrapup_until = "wrapup", fact.until
+        del self.by_conversation[task.conversation]
         self.deadlines.set(WRAPUP, task.id, fact.until, self.org)
 
     def _wrapup_ended(self, fact: WrapupEnded, t: Instant) -> None:

@@ -12,9 +12,9 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+import guichet.routing.policies as folder
 from guichet.kit import plugins
 from guichet.kit.clock import Instant
-from guichet.routing import policies
 
 MAX_RANK = 16_383
 
@@ -52,10 +52,10 @@ class Policy(msgspec.Struct, frozen=True):
     rank: Callable[[int, int], int] | None
 
 
-def load_policies() -> dict[str, Policy]:
+def policies() -> dict[str, Policy]:
     """Every policy by its NAME. Raises kit.plugins.BrokenPlugin."""
     found: dict[str, Policy] = {}
-    for module in plugins.discover(policies, "NAME", "VERSION", "pick_agent", "pick_task").values():
+    for module in plugins.discover(folder, "NAME", "VERSION", "pick_agent", "pick_task").values():
         if module.NAME in found:
             raise plugins.BrokenPlugin(f"{module.__name__}: a policy {module.NAME!r} exists already")
         found[module.NAME] = Policy(

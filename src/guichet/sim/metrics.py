@@ -18,6 +18,7 @@ from guichet.sim.simulator import Course
 BATCHES = 50
 
 Floats = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
 
 
 class Estimate(msgspec.Struct, frozen=True):
@@ -88,10 +89,11 @@ class Figures:
         """Mean number of contacts waiting."""
         return _ratio(self._areas("waiting"), self._areas("t"))
 
-    def _in_time(self, limit: float) -> npt.NDArray[np.bool_]:
-        return np.logical_and(self._served, self._waits <= limit)
+    def _in_time(self, limit: float) -> Flags:
+        in_time: Flags = self._served & (self._waits <= limit)
+        return in_time
 
-    def _share(self, which: npt.NDArray[np.bool_]) -> Estimate:
+    def _share(self, which: Flags) -> Estimate:
         return _ratio(which.sum(axis=1), self._offered())
 
     def _offered(self) -> Floats:

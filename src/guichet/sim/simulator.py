@@ -78,8 +78,8 @@ class Simulator:
             engine.set_queue(queue)
         for spec in centre.agents:
             engine.set_agent(spec)
-            engine.apply(AgentConnected(agent=spec.id), 0)
-            engine.apply(PresenceChanged(agent=spec.id, presence="available"), 0)
+            engine.apply(AgentConnected(organisation="sim", agent=spec.id), 0)
+            engine.apply(PresenceChanged(organisation="sim", agent=spec.id, presence="available"), 0)
 
     def run(self, contacts: int, batch: int, progress: Progress | None = None) -> Course:
         """Lets so many contacts arrive, a mark after each `batch` of them, and ends when all are gone."""
