@@ -1,0 +1,391 @@
+"""A conversation from the first word to the last, over the real leader."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import cast
+
+import pytest
+
+from guichet.conversations.part import KEEP, Conversations
+from guichet.events.conversations import ConversationClosed, ConversationWaiting, LegStarted, NoteAdded
+from guichet.kit.clock import MINUTE, SECOND
+from guichet.kit.errors import Refused
+from tests.support.harness import Harness, conversation, customer, furnished, names
+
+pytestmark = pytest.mark.unit
+
+
+@pytest.fixture
+def house() -> Iterator[Harness]:
+    """A furnished house with a visitor; state and rows come out of the log again after every test."""
+    house = furnished()
+    customer(house)
+    yield house
+    house.check_replay()
+
+
+def say(house: Harness, message: str, text: str = "Allô ?", conversation: str = "c1") -> list[str]:
+    ines = house.visitor("ines")
+    return names(house.do(ines, "receive_message", conversation=conversation, message=message, text=text))
+
+
+def send(house: Harness, message: str, text: str = "Bonjour Inès", agent: str = "paul") -> list[str]:
+    return names(house.do(house.agent(agent), "send_message", conversation="c1", message=message, text=text))
+
+
+def test_first_words_need_somebody_and_the_next_ones_do_not_ask_again(house: Harness) -> None:
+    conversation(house, words=None)
+    assert house.row("conversation")["state"] == "open"
+    assert say(house, "m1", "Bonjour,\nmon  colis ?") == ["message.received", "conversation.waiting"]
+    row = house.row("conversation")
+    assert (row["state"], row["last_words"], row["n"], row["unread"]) == (
+        "waiting",
+        "Bonjour, mon colis ?",
+        1,
+        1,
+    )
+    waiting_since = row["waiting_since"]
+    house.t += 5 * SECOND
+    assert say(house, "m2") == ["message.received"]
+    row = house.row("conversation")
+    assert (row["waiting_since"], row["unread"], row["n"]) == (waiting_since, 2, 2)
+
+
+def test_a_message_told_twice_is_one_message(house: Harness) -> None:
+    conversation(house)
+    before = len(house.log)
+    assert say(house, "m1") == []
+    assert house.answer == {"n": 1}
+    assert len(house.log) == before
+
+
+def test_one_sentence_of_a_chat_costs_one_fact_and_two_rows(house: Harness) -> None:
+    conversation(house)
+    house.join("c1", "paul")
+    assert say(house, "m2") == ["message.received"]
+    part = house.state.part(Conversations)
+    assert part.get("c1").agents == ["paul"]
+
+
+def test_a_live_reply_leaves_at_once_and_its_marks_come_back(house: Harness) -> None:
+    conversation(house)
+    house.join("c1", "paul")
+    assert send(house, "a1") == ["message.queued", "message.released"]
+    assert house.row("message", message="a1")["status"] == "sent"
+    row = house.row("conversation")
+    assert (row["unread"], row["waiting_since"], row["last_author"]) == (0, None, "agent")
+    assert not house.jobs
+    read = house.do(house.visitor("ines"), "customer_read", conversation="c1", n=2)
+    assert names(read) == ["delivery.recorded"]
+    assert house.row("message", message="a1")["status"] == "read"
+    assert house.do(house.visitor("ines"), "customer_read", conversation="c1", n=2) == []
+
+
+def test_a_reply_sent_twice_is_one_reply(house: Harness) -> None:
+    conversation(house)
+    house.join("c1", "paul")
+    send(house, "a1")
+    assert send(house, "a1") == []
+    assert house.answer == {"n": 2}
+
+
+def test_a_deferred_reply_can_be_taken_back_for_ten_seconds(house: Harness) -> None:
+    conversation(house, live=False)
+    house.join("c1", "paul")
+    assert send(house, "a1") == ["message.queued"]
+    assert house.row("message", message="a1")["release_at"] == house.t + 10 * SECOND
+    house.advance(10 * SECOND - 1)
+    undone = house.do(house.agent("paul"), "undo_message", conversation="c1", message="a1")
+    assert names(undone) == ["message.withdrawn"], "paul is still on it"
+    assert not house.rows("message", message="a1")
+    assert house.advance(MINUTE) == []
+    assert not house.jobs
+
+
+def test_what_is_not_taken_back_becomes_a_job_and_then_it_is_too_late(house: Harness) -> None:
+    conversation(house, live=False)
+    house.join("c1", "paul")
+    send(house, "a1")
+    assert names(house.advance(10 * SECOND)) == ["deadline.fired", "message.released"]
+    assert house.row("message", message="a1")["status"] == "queued"
+    (job,) = house.jobs
+    assert (job.queue, job.key) == ("send", "c1/a1/1")
+    assert (job.payload["conversation"], job.payload["channel"]) == ("c1", "letter")
+    with pytest.raises(Refused) as refused:
+        house.do(house.agent("paul"), "undo_message", conversation="c1", message="a1")
+    assert refused.value.code == "message.released"
+
+
+def test_taking_back_the_only_answer_asks_for_somebody_again(house: Harness) -> None:
+    conversation(house, live=False)
+    leg = house.join("c1", "paul")
+    send(house, "a1")
+    house.do(house.agent("paul"), "close", conversation="c1")
+    house.leave("c1", leg, "closed")
+    undone = house.do(house.agent("paul"), "undo_message", conversation="c1", message="a1")
+    assert names(undone) == ["message.withdrawn", "conversation.waiting"]
+    assert cast(ConversationWaiting, undone[1]).prefer_agent == "paul"
+    assert house.row("conversation")["state"] == "waiting"
+
+
+def test_only_its_author_takes_a_reply_back(house: Harness) -> None:
+    conversation(house, live=False)
+    house.join("c1", "paul")
+    send(house, "a1")
+    with pytest.raises(Refused) as refused:
+        house.do(house.agent("eva"), "undo_message", conversation="c1", message="a1")
+    assert refused.value.code == "message.not_found"
+
+
+def test_a_failed_reply_is_sent_again_under_a_key_of_its_own(house: Harness) -> None:
+    conversation(house, live=False)
+    house.join("c1", "paul")
+    send(house, "a1")
+    house.advance(10 * SECOND)
+    with pytest.raises(Refused) as refused:
+        house.do(house.agent("paul"), "retry_message", conversation="c1", message="a1")
+    assert refused.value.code == "message.not_failed"
+    deliver(house, "failed", "mailbox_full")
+    assert house.row("message", message="a1")["reason"] == "mailbox_full"
+    house.do(house.agent("paul"), "retry_message", conversation="c1", message="a1")
+    row = house.row("message", message="a1")
+    assert (row["status"], row["reason"]) == ("queued", None)
+    assert [job.key for job in house.jobs] == ["c1/a1/1", "c1/a1/2"]
+
+
+def deliver(house: Harness, status: str, reason: str | None = None) -> list[str]:
+    return names(
+        house.do(
+            house.system(), "record_delivery", conversation="c1", message="a1", status=status, reason=reason
+        )
+    )
+
+
+def test_late_news_is_ignored_and_a_bounce_after_sent_is_not(house: Harness) -> None:
+    conversation(house, live=False)
+    house.join("c1", "paul")
+    send(house, "a1")
+    assert deliver(house, "sent") == [], "it has not left yet"
+    house.advance(10 * SECOND)
+    assert deliver(house, "sent") == ["delivery.recorded"]
+    assert deliver(house, "sent") == []
+    assert deliver(house, "bounced", "no_such_user") == ["delivery.recorded"]
+    assert deliver(house, "sent") == []
+    assert house.row("message", message="a1")["status"] == "bounced"
+
+
+def test_after_the_answer_the_next_message_prefers_who_answered(house: Harness) -> None:
+    conversation(house, live=False)
+    leg = house.join("c1", "paul")
+    send(house, "a1")
+    house.advance(10 * SECOND)
+    house.leave("c1", leg)
+    row = house.row("conversation")
+    assert (row["state"], row["agent"]) == ("open", "paul")
+    ines = house.visitor("ines")
+    woken = house.do(ines, "receive_message", conversation="c1", message="m2", text="Merci, mais…")
+    assert names(woken) == ["message.received", "conversation.waiting"]
+    assert cast(ConversationWaiting, woken[1]).prefer_agent == "paul"
+
+
+def test_the_holder_may_write_again_without_taking_it(house: Harness) -> None:
+    conversation(house, live=False)
+    leg = house.join("c1", "paul")
+    send(house, "a1")
+    house.leave("c1", leg)
+    assert send(house, "a2") == ["message.queued"]
+    with pytest.raises(Refused) as refused:
+        send(house, "a3", agent="eva")
+    assert refused.value.code == "conversation.not_yours"
+
+
+def test_parked_until_a_time_comes_back_by_itself(house: Harness) -> None:
+    conversation(house)
+    leg = house.join("c1", "paul")
+    house.do(house.agent("paul"), "park", conversation="c1", until=house.t + MINUTE)
+    house.leave("c1", leg, "parked")
+    assert house.row("conversation")["state"] == "parked"
+    woken = house.advance(MINUTE)
+    assert names(woken) == ["deadline.fired", "conversation.waiting"]
+    assert cast(ConversationWaiting, woken[1]).prefer_agent == "paul"
+    assert house.row("conversation")["parked_until"] is None
+
+
+def test_parked_wakes_up_when_the_customer_writes_and_only_once(house: Harness) -> None:
+    conversation(house)
+    leg = house.join("c1", "paul")
+    house.do(house.agent("paul"), "park", conversation="c1", until=house.t + MINUTE)
+    house.leave("c1", leg, "parked")
+    assert say(house, "m2") == ["message.received", "conversation.waiting"]
+    assert house.advance(2 * MINUTE) == []
+
+
+@pytest.mark.parametrize("ahead", [0, -1, 367 * 24 * 60 * MINUTE])
+def test_park_names_a_time_that_makes_no_sense(house: Harness, ahead: int) -> None:
+    conversation(house)
+    house.join("c1", "paul")
+    with pytest.raises(Refused) as refused:
+        house.do(house.agent("paul"), "park", conversation="c1", until=house.t + ahead)
+    assert refused.value.field == "until"
+
+
+def test_closing_needs_a_leg_or_a_leader(house: Harness) -> None:
+    conversation(house)
+    house.join("c1", "paul")
+    with pytest.raises(Refused) as refused:
+        house.do(house.agent("eva"), "close", conversation="c1")
+    assert refused.value.code == "conversation.not_yours"
+    closed = house.do(house.agent("lea"), "close", conversation="c1")
+    assert cast(ConversationClosed, closed[0]).by == "agent:lea"
+    assert house.do(house.agent("eva"), "close", conversation="c1") == [], "a repetition changes nothing"
+    with pytest.raises(Refused) as refused:
+        send(house, "a1")
+    assert refused.value.code == "conversation.closed"
+
+
+def test_a_closed_conversation_is_forgotten_after_a_while_and_wakes_up(house: Harness) -> None:
+    conversation(house)
+    leg = house.join("c1", "paul")
+    house.do(house.agent("paul"), "close", conversation="c1")
+    house.leave("c1", leg, "closed")
+    part = house.state.part(Conversations)
+    house.t += KEEP
+    conversation(house, "c2")
+    house.do(house.agent("lea"), "close", conversation="c2")
+    assert part.peek("c1") is None
+    assert part.peek("c2") is not None
+    loads = house.loads
+    assert say(house, "m2") == ["message.received", "conversation.waiting"]
+    assert house.loads == loads + 1
+    assert house.row("conversation", conversation="c1")["state"] == "waiting"
+    assert part.get("c1").last_agent == "paul"
+
+
+def test_a_visitor_who_leaves_the_line_has_abandoned(house: Harness) -> None:
+    conversation(house)
+    left = house.do(house.visitor("ines"), "customer_left", conversation="c1")
+    assert names(left) == ["conversation.left", "conversation.closed"]
+    assert cast(ConversationClosed, left[1]).reason == "abandoned"
+    assert house.do(house.visitor("ines"), "customer_left", conversation="c1") == []
+
+
+def test_a_visitor_who_leaves_an_agent_is_shown_as_gone_until_they_write(house: Harness) -> None:
+    conversation(house)
+    house.join("c1", "paul")
+    assert names(house.do(house.visitor("ines"), "customer_left", conversation="c1")) == ["conversation.left"]
+    assert house.row("conversation")["left_at"] == house.t
+    say(house, "m2")
+    assert house.row("conversation")["left_at"] is None
+
+
+def test_nobody_leaves_a_deferred_conversation(house: Harness) -> None:
+    conversation(house, live=False)
+    assert house.do(house.visitor("ines"), "customer_left", conversation="c1") == []
+
+
+def test_two_agents_on_one_conversation(house: Harness) -> None:
+    conversation(house)
+    first, second = house.join("c1", "paul"), house.join("c1", "eva")
+    house.leave("c1", second, "left")
+    assert house.row("conversation")["state"] == "active"
+    assert house.row("conversation")["agent"] == "paul"
+    house.leave("c1", first, "left")
+    assert house.row("conversation")["state"] == "open"
+    assert [leg["reason"] for leg in house.rows("leg")] == ["left", "left"]
+
+
+def test_a_supervisor_who_listens_moves_nothing(house: Harness) -> None:
+    conversation(house)
+    listening = LegStarted(conversation="c1", leg="l9", party="supervisor", agent="lea")
+    house.happen(house.agent("lea"), listening)
+    assert house.row("conversation")["state"] == "waiting"
+    house.leave("c1", "l9", "left")
+    assert house.row("conversation")["state"] == "waiting"
+
+
+def test_notes_and_tags_stay_among_colleagues(house: Harness) -> None:
+    conversation(house)
+    noted = house.do(house.agent("eva"), "add_note", conversation="c1", text="Cliente fidèle")
+    assert cast(NoteAdded, noted[0]).n == 2
+    note = house.row("message", kind="note")
+    assert (note["internal"], note["author"]) == (True, "eva")
+    assert house.row("conversation")["last_words"] == "Bonjour"
+    house.do(house.agent("eva"), "tag", conversation="c1", tags=["colis", " colis", "retard"])
+    assert house.row("conversation")["tags"] == ["colis", "retard"]
+    assert say(house, "m2") == ["message.received"]
+    assert house.row("message", message="m2")["n"] == 3
+
+
+@pytest.mark.parametrize("text", ["é" * 16_385, "x" * 32_769], ids=["accents", "letters"])
+def test_too_long_words_are_refused_by_name(house: Harness, text: str) -> None:
+    conversation(house)
+    house.join("c1", "paul")
+    before = len(house.log)
+    for attempt in (
+        lambda: say(house, "m2", text),
+        lambda: send(house, "a1", text),
+        lambda: house.do(house.agent("paul"), "add_note", conversation="c1", text=text),
+    ):
+        with pytest.raises(Refused) as refused:
+            attempt()
+        error = refused.value
+        assert (error.kind, error.code, error.field, error.limit) == (
+            "too_large",
+            "message.too_long",
+            "text",
+            32_768,
+        )
+    assert len(house.log) == before
+
+
+def test_exactly_32_kilobytes_are_taken_and_nothing_is_not(house: Harness) -> None:
+    conversation(house)
+    assert say(house, "m2", "é" * 16_384) == ["message.received"]
+    assert len(str(house.row("conversation")["last_words"])) == 120
+    with pytest.raises(Refused) as refused:
+        say(house, "m3", " \n")
+    assert refused.value.code == "message.empty"
+
+
+def test_a_file_alone_is_a_message(house: Harness) -> None:
+    conversation(house)
+    file = {"address": "b1", "name": "facture.pdf", "type": "application/pdf", "size": 12}
+    house.do(
+        house.visitor("ines"), "receive_message", conversation="c1", message="m2", text="", attachments=[file]
+    )
+    assert house.row("conversation")["last_words"] == "facture.pdf"
+    assert house.row("message", message="m2")["attachments"] == [file]
+
+
+def test_opening_again_changes_nothing_and_another_customers_id_is_refused(house: Harness) -> None:
+    conversation(house, words=None)
+    before = len(house.log)
+    conversation(house, words=None)
+    assert len(house.log) == before
+    customer(house, "omar")
+    with pytest.raises(Refused) as refused:
+        conversation(house, customer="omar", words=None)
+    assert refused.value.kind == "not_found"
+
+
+def test_a_customer_of_another_client_is_refused(house: Harness) -> None:
+    with pytest.raises(Refused) as refused:
+        conversation(house, client="bank", words=None)
+    assert refused.value.field == "customer"
+
+
+def test_a_restarted_leader_goes_on_where_it_was(house: Harness) -> None:
+    conversation(house, live=False)
+    house.join("c1", "paul")
+    send(house, "a1")
+    house.restart()
+    assert names(house.advance(10 * SECOND)) == ["deadline.fired", "message.released"]
+    assert send(house, "a1") == []
+
+
+def test_a_new_name_shows_where_somebody_is_at_work(house: Harness) -> None:
+    conversation(house)
+    house.do(house.agent("paul"), "describe_customer", customer="ines", name="Inès Leroy")
+    assert house.row("conversation")["customer_name"] == "Inès Leroy"
+    assert house.row("customer")["name"] == "Inès Leroy"
