@@ -18,7 +18,7 @@ from guichet.store.ciphers import Damaged
 from guichet.store.keys import Keys
 from guichet.store.points import BLOB_WRITTEN, KEYS_WRITTEN
 from guichet.store.port import Full
-from guichet.store.sealing import NoKey, Sealer
+from guichet.store.sealing import NoKey
 from tests.support.stores import Opened
 
 pytestmark = pytest.mark.contract
@@ -122,7 +122,7 @@ async def test_personal_fields_are_sealed_for_their_place_and_open_again(opened:
     await opened.append([entry, bare])
     await opened.reopen()
     stored = await opened.store.reader.entries(0, 0, 10)
-    fresh = Sealer(opened.store.keys)
+    fresh = opened.store.sealer
     assert fresh.unseal(stored[0]) is None  # its key was not loaded
     await fresh.load_keys(["s1"])
     assert fresh.unseal(stored[0]) == b'{"text":"d\xc3\xa9j\xc3\xa0"}'

@@ -19,8 +19,7 @@ from guichet.kit.faults import fault_point
 from guichet.store.points import FOLLOWER_BEFORE_COMMIT
 from guichet.store.port import Entry, Reader
 from guichet.store.sealing import Sealer
-from guichet.store.side import Database, Transaction
-from guichet.store.sql import Dialect
+from guichet.store.side import Database, Dialect, Transaction
 from guichet.store.wake import Wake
 
 log = structlog.get_logger(__name__)

@@ -10,35 +10,18 @@ from __future__ import annotations
 import errno
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import msgspec
 
 from guichet.kit.clock import Instant
 from guichet.kit.errors import Refused
+from guichet.store.entry import Entry as Entry
 from guichet.store.rows import Change, Key, NewJob, Table, Value
-
-if TYPE_CHECKING:  # both of them speak of entries
-    from guichet.store.sealing import Sealer
-    from guichet.store.side import Database
+from guichet.store.sealing import Sealer
+from guichet.store.side import Database
 
 Row = dict[str, Value]
-
-
-class Entry(msgspec.Struct, gc=False):
-    """One fact as stored. `sealed` is the ciphertext of its personal fields (nonce first), or None."""
-
-    seq: int
-    t: Instant
-    org: str
-    stream: str
-    version: int
-    type: str
-    type_version: int
-    actor: str
-    subject: str | None
-    data: bytes
-    sealed: bytes | None
 
 
 class Answered(msgspec.Struct, gc=False):

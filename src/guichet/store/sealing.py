@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from guichet.store.ciphers import decrypt, encrypt
-from guichet.store.port import Entry, Keys
+from guichet.store.entry import Entry
+from guichet.store.keys import Keys
 
 
 class NoKey(LookupError):

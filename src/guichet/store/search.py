@@ -15,8 +15,7 @@ import msgspec
 from guichet.events.base import Fact
 from guichet.store.followers import Item, live
 from guichet.store.port import Hit
-from guichet.store.side import Database, Transaction
-from guichet.store.sql import Dialect
+from guichet.store.side import Database, Dialect, Transaction
 
 MAX_QUERY = 200
 """Characters of what a user asks for; the rest is not looked at."""

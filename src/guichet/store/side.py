@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
-from guichet.store.sql import Dialect
-
+Dialect = Literal["sqlite", "postgres"]
 Found = list[tuple[Any, ...]]
 
 

@@ -12,8 +12,7 @@ import msgspec
 
 from guichet.store.port import BadChange, Row
 from guichet.store.rows import Change, ColumnType, Table, Value
-
-Dialect = Literal["sqlite", "postgres"]
+from guichet.store.side import Dialect
 
 TYPES: dict[Dialect, dict[ColumnType, str]] = {
     "sqlite": {

@@ -11,8 +11,8 @@ from typing import Any, TypeAlias
 import asyncpg
 
 from guichet.store.port import BadChange, Conflict, DuplicateKey, Full, NewerDatabase, full_disk
-from guichet.store.side import Found
-from guichet.store.sql import Dialect, numbered
+from guichet.store.side import Dialect, Found
+from guichet.store.sql import numbered
 
 # Generic for the type checker only.
 Connection: TypeAlias = "asyncpg.Connection[Any]"

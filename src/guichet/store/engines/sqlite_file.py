@@ -14,8 +14,7 @@ from typing import Any, Literal, TypeVar
 from pysqlite3 import dbapi2 as sqlite3
 
 from guichet.store.port import BadChange, Conflict, DuplicateKey, Full, NewerDatabase, full_disk
-from guichet.store.side import Found
-from guichet.store.sql import Dialect
+from guichet.store.side import Dialect, Found
 
 T = TypeVar("T")
 Synchronous = Literal["FULL", "NORMAL"]

@@ -15,8 +15,8 @@ from guichet.store.engines.sqlite_file import Readers, meaning, transaction
 from guichet.store.points import AFTER_COMMIT, BEFORE_COMMIT
 from guichet.store.port import Answered, Batch, Entry, Fenced, Row
 from guichet.store.rows import Change, Key, NewJob, Table
-from guichet.store.side import Found
-from guichet.store.sql import Dialect, Groups, Plan, grouped, quote, shape
+from guichet.store.side import Dialect, Found
+from guichet.store.sql import Groups, Plan, grouped, quote, shape
 from guichet.store.wake import Wake
 
 _ENTRY = ", ".join(Entry.__struct_fields__)
