@@ -11,6 +11,7 @@ import msgspec
 from guichet.accounts.settings import EntryPoint
 from guichet.channels.base import Edge, Identity, Message
 from guichet.channels.reading import conversation_row, customer_name
+from guichet.channels.registry import capabilities
 from guichet.events.conversations import Attachment
 from guichet.kit.errors import invalid
 from guichet.kit.faults import declare, fault_point
@@ -75,10 +76,15 @@ async def open_conversation(
     """Opens a conversation, without words yet, unless it is open; they follow by `receive`. Raises Refused."""
     if await conversation_row(edge.reader, conversation) is not None:
         return
+    entry = edge.directory.get(actor.org, "entry_point", entry_point)
+    if not isinstance(entry, EntryPoint):
+        raise invalid("entry_point", "entry_point.unknown", "there is no such entry point")
+    able = capabilities(entry.channel)
     name = await customer_name(edge.reader, customer)
     command = ask(
         "open_conversation", f"open:{conversation}", actor, conversation=conversation, customer=customer,
-        entry_point=entry_point, subject=clean(subject), language=language, name=name,
+        entry_point=entry_point, subject=clean(subject), language=language, name=name, live=able.live,
+        outbox=able.outbox, undo_seconds=able.undo_seconds,
     )  # fmt: skip
     await edge.submit(command)
 
