@@ -22,9 +22,8 @@ class Step:
     folder: str = "."
 
 
-PYTHON = tuple(
-    folder for folder in ("src", "tests", "tools", "bench", "hatch_build.py") if (ROOT / folder).exists()
-)
+FOLDERS = ("src", "tests", "tools", "bench", "hatch_build.py")
+PYTHON = tuple(name for name in FOLDERS if (ROOT / name).is_file() or any((ROOT / name).rglob("*.py")))
 LINT = (
     Step("ruff", ("ruff", "check", "--quiet", "--output-format=concise", *PYTHON)),
     Step("format", ("ruff", "format", "--check", "--quiet", *PYTHON)),
