@@ -20,6 +20,8 @@ export interface Door {
   open: boolean;
   /** When people answer, as a sentence in the language asked for by `?language=`. */
   hours?: string | null;
+  /** The client's own first words. */
+  greeting?: string | null;
   form: { name: Ask; email: Ask };
 }
 
