@@ -129,9 +129,6 @@ class PostgresDatabase:
             async with pool.acquire() as connection, connection.transaction():
                 yield PostgresTransaction(connection)
 
-    async def close(self) -> None:
-        """Nothing of its own to close."""
-
 
 class PostgresTransaction:
     """The statements of one transaction."""

@@ -6,6 +6,7 @@ import asyncio
 import fcntl
 import os
 from collections.abc import Sequence
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 from guichet.kit.clock import Clock, Instant
@@ -72,11 +73,15 @@ class SqliteStore:
     ) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._folder = folder
-        self._lock = _only_one(folder)
-        self._leader_loop = leader_loop
-        self._db = connect(folder / "guichet.db", "FULL", STEPS)
-        self._readers = Readers(folder / "guichet.db")
-        self._keys_file = SqliteFile(folder / "keys.db", "FULL", KEY_STEPS)
+        with ExitStack() as opening:
+            opening.callback(os.close, _only_one(folder))
+            self._db = opening.enter_context(closing(connect(folder / "guichet.db", "FULL", STEPS)))
+            self._readers = opening.enter_context(closing(Readers(folder / "guichet.db")))
+            self._keys_file = opening.enter_context(
+                closing(SqliteFile(folder / "keys.db", "FULL", KEY_STEPS))
+            )
+            blobs = BlobFiles(folder / "blobs")
+            self._opened = opening.pop_all()
         self._followers: dict[str, SqliteFile] = {}
         self._side = side = LeaderSide(self._db, self._readers, leader_loop)
         wake = Wake()
@@ -88,12 +93,13 @@ class SqliteStore:
         self.secrets = Secrets(side, master_key)
         self.drafts = Drafts(side, self.keys)
         self.jobs = Jobs(side, clock, wake)
-        self.blobs = Blobs(side, self.keys, BlobFiles(folder / "blobs"))
+        self.blobs = Blobs(side, self.keys, blobs)
 
     def follower(self, name: str) -> SqliteFile:
         """The follower's file, made when it is asked for first."""
         if name not in self._followers:
-            self._followers[name] = SqliteFile(self._folder / f"{name}.db", "NORMAL", FOLLOWER_STEPS)
+            file = SqliteFile(self._folder / f"{name}.db", "NORMAL", FOLLOWER_STEPS)
+            self._followers[name] = self._opened.enter_context(closing(file))
         return self._followers[name]
 
     async def _empty_logs(self) -> None:
@@ -105,12 +111,7 @@ class SqliteStore:
 
     async def close(self) -> None:
         """Ends threads and closes files. The leader must have stopped."""
-        for file in self._followers.values():
-            await file.close()
-        await self._keys_file.close()
-        self._readers.close()
-        self._db.close()
-        os.close(self._lock)
+        self._opened.close()
 
 
 def _only_one(folder: Path) -> int:

@@ -187,7 +187,7 @@ class SqliteFile:
         """Moves the write-ahead log into the file and empties it, so that nothing overwritten remains there."""
         await self._run(lambda: self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall())
 
-    async def close(self) -> None:
+    def close(self) -> None:
         self._readers.close()
         self._thread.shutdown()
         self._db.close()
