@@ -79,7 +79,10 @@ class Harness:
     def do(self, actor: Actor, name: str, /, **payload: object) -> list[Fact]:
         """Runs one command and gives the facts that followed. Raises Refused; `answer` holds its answer."""
         ask = msgspec.convert(payload, COMMANDS[name].payload)
-        command = Command(name, f"k{next(self._keys)}", actor, ask)
+        return self.submit(Command(name, f"k{next(self._keys)}", actor, ask))
+
+    def submit(self, command: Command) -> list[Fact]:
+        """Runs one command as an edge made it."""
         run = Run(self.state, authorise, len(self.log), self.t)
         run.fire_deadlines()
         try:
@@ -95,7 +98,7 @@ class Harness:
                     ]
                     self.state.lookups.put(missing.table, missing.key, found[0] if found else None)
             else:
-                raise AssertionError(f"{name} asks for more and more streams")
+                raise AssertionError(f"{command.name} asks for more and more streams")
         finally:
             facts = self._commit(run)
         return facts

@@ -42,7 +42,10 @@ class Directory:
         if model is None:
             return
         items = self._items.setdefault((org, kind), {})
-        old, new = items.get(ident), model.model_validate(value)
+        old = items.get(ident)
+        if old is not None and old.version >= version:
+            return  # told twice: a web process reads the table while it follows the commits
+        new = model.model_validate(value)
         self._versions[org] = self._versions.get(org, 0) + version - (old.version if old is not None else 0)
         if isinstance(new, Agent):
             if old is not None:
@@ -130,6 +133,7 @@ class Directory:
         )
 
     def __iter__(self) -> Iterator[tuple[str, str, str, Item]]:
+        """Everything, as (organisation, kind, id, item)."""
         for (org, kind), items in self._items.items():
             for ident, item in items.items():
                 yield org, kind, ident, item

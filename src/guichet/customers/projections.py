@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from guichet.customers.commands import ERASE_QUEUE
 from guichet.customers.identity import identity_key
 from guichet.customers.part import Customers
 from guichet.customers.tables import CUSTOMER, IDENTITY
@@ -16,9 +17,6 @@ from guichet.events.customers import (
 )
 from guichet.leader.registry import At, project
 from guichet.store.rows import Delete, EraseSubject, Insert, NewJob, RowOp, Update, Value
-
-ERASE_QUEUE = "erase"
-"""Jobs that destroy what is left of an erased customer; see `erasure.py`."""
 
 
 @project(CustomerCreated)
