@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from guichet.accounts.settings import EntryPoint
-from guichet.channels.base import Edge, Identity, Message
+from guichet.channels.base import Edge, Entry, Identity, Message
 from guichet.channels.reading import conversation_row, customer_name
 from guichet.channels.registry import capabilities
 from guichet.events.conversations import Attachment
@@ -69,22 +69,19 @@ async def open_conversation(
     *,
     conversation: str,
     customer: str,
-    entry_point: str,
+    entry: Entry,
     language: str,
     subject: str = "",
 ) -> None:
     """Opens a conversation, without words yet, unless it is open; they follow by `receive`. Raises Refused."""
     if await conversation_row(edge.reader, conversation) is not None:
         return
-    entry = edge.directory.get(actor.org, "entry_point", entry_point)
-    if not isinstance(entry, EntryPoint):
-        raise invalid("entry_point", "entry_point.unknown", "there is no such entry point")
-    able = capabilities(entry.channel)
     name = await customer_name(edge.reader, customer)
+    can = capabilities(entry.config.channel)
     command = ask(
         "open_conversation", f"open:{conversation}", actor, conversation=conversation, customer=customer,
-        entry_point=entry_point, subject=clean(subject), language=language, name=name, live=able.live,
-        outbox=able.outbox, undo_seconds=able.undo_seconds,
+        entry_point=entry.id, live=can.live, outbox=can.outbox, undo_seconds=can.undo_seconds,
+        language=language, subject=clean(subject), name=name,
     )  # fmt: skip
     await edge.submit(command)
 

@@ -239,18 +239,18 @@ class Talk:
     def _thread(self, update: Update) -> None:
         if update.whole:
             self._held.clear()
+        for row in update.gone:  # taken back before the visitor saw it
+            self._held.pop(int(str(row["n"])), None)
         fresh = []
         for row in update.rows:
             n = int(str(row["n"]))
-            if "text" in row:
-                whole = row
-            elif n in self._held:
-                whole = {**self._held.pop(n), **row}
-            else:
-                continue
+            held = self._held.pop(n, None)
+            if held is None and ("text" not in row or n <= self._sent):
+                continue  # a mark on what was shown, or what the snapshot brought already
+            whole = {**held, **row} if held is not None else row
             if whole["status"] in wire.NOT_YET:
                 self._held[n] = whole
-            elif n > self._sent or not update.whole:
+            else:
                 fresh.append(whole)
         if fresh or update.whole:
             fresh.sort(key=lambda row: int(str(row["n"])))
@@ -295,7 +295,7 @@ class Talk:
                 await self._edge.submit(
                     ask(
                         "record_delivery", event, actor, conversation=visit.conversation, message=message,
-                        status="delivered", reason=None, event=event,
+                        status="delivered",
                     )
                 )  # fmt: skip
             except Refused as refused:  # only a mark is missing; the next resume does not depend on it

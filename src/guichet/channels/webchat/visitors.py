@@ -104,7 +104,7 @@ async def begin_conversation(edge: Edge, visit: Visit) -> None:
         visit.actor,
         conversation=visit.conversation,
         customer=visit.customer,
-        entry_point=visit.entry.id,
+        entry=visit.entry,
         language=visit.language,
     )
 

@@ -8,8 +8,8 @@ from guichet.accounts.directory import Directory
 from guichet.accounts.settings import Agent, Site
 from guichet.store.port import Row
 
-NOT_YET = frozenset({"queued", "withdrawn"})
-"""An agent's words that have not left, or never will."""
+NOT_YET = frozenset({"held", "queued"})
+"""An agent's words that have not left."""
 
 
 def shown(row: Row, org: str, directory: Directory) -> dict[str, Any]:

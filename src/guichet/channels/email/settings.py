@@ -1,0 +1,62 @@
+"""What an administrator chooses for one mailbox, and what this process is told."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from guichet.channels.base import ChannelSettings, Options
+
+Address = Annotated[
+    str,
+    StringConstraints(
+        strip_whitespace=True,
+        to_lower=True,
+        max_length=254,
+        pattern=r"^[A-Za-z0-9.!#$%&'*/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,189}$",
+    ),
+]
+"""No "+" on the left: what follows it tells conversations apart."""
+Tls = Literal["none", "starttls", "tls"]
+
+
+class Relay(BaseModel):
+    """The server that carries our mail out."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    host: Annotated[str, StringConstraints(min_length=1, max_length=253)]
+    port: Annotated[int, Field(ge=1, le=65_535)] = 587
+    tls: Tls = "starttls"
+    user: Annotated[str, StringConstraints(max_length=254)] = ""
+    secret: Annotated[str, StringConstraints(max_length=64)] = ""
+    """Name of the vault's secret that holds the password."""
+
+
+class MailSettings(ChannelSettings):
+    """Settings of an entry point of this channel."""
+
+    address: Address
+    """Where customers write, and from where we answer."""
+    aliases: list[Address] = Field(default=[], max_length=50)
+    """Other addresses whose mail arrives here."""
+    from_name: Annotated[str, StringConstraints(max_length=80)] = ""
+    """Shown as the sender; empty: the client's name."""
+    relay: Relay | None = None
+    """Another relay than the installation's."""
+
+
+class MailOptions(Options):
+    """The installation's door and relay."""
+
+    smtp_host: str = "127.0.0.1"
+    smtp_port: int = 2525
+    smtp_certificate: str = ""
+    """File with the certificate chain and its key (PEM); given, the door offers STARTTLS."""
+    relay_host: str = "127.0.0.1"
+    relay_port: int = 25
+    relay_tls: Tls = "none"
+    relay_user: str = ""
+    relay_secret: str = "relay"  # noqa: S105 (a name in the vault, not a secret)
+    mail_domain: str = "guichet.invalid"
