@@ -60,6 +60,8 @@ class Floor:
         self.by_number: dict[int, Task] = {}
         self.by_conversation: dict[str, Task] = {}
         """The task of each conversation that somebody has or should have; not those in wrap-up."""
+        self.held: dict[str, Task] = {}
+        """Queued tasks that wait for one agent alone."""
         self.last_number = 0
         self.last_turn = 0
         self.index = Index()
@@ -120,7 +122,7 @@ class Floor:
     def _task_queued(self, fact: TaskQueued, t: Instant) -> None:
         self.last_number += 1
         task = Task(fact.task, fact.conversation, fact.client, fact.live, self.last_number)
-        line = self._line(fact.queue, fact.client, fact.live, fact.cost)
+        line = self.line(fact.queue, fact.client, fact.live, fact.cost)
         task.stand(line, fact.priority, fact.since, fact.cost, fact.interruptible)
         task.prefer, task.prefer_until = fact.prefer_agent, fact.prefer_until
         self.tasks[task.id] = task
@@ -136,32 +138,37 @@ class Floor:
         task, agent = self.tasks[fact.task], self.agents[fact.agent]
         self._detach(task, t)
         self._give(task, agent)
-        self._load(agent, task, 1)
+        self.hold(agent, task)
 
     def _task_requeued(self, fact: TaskRequeued, t: Instant) -> None:
         task = self.tasks[fact.task]
         self._detach(task, t)
-        line = self._line(fact.queue, task.client, task.live, task.cost)
+        line = self.line(fact.queue, task.client, task.live, task.cost)
         spec = line.queue
         task.stand(line, spec.priority, fact.since, spec.cost, spec.interruptible)
         task.state = "queued"
+        if fact.agent is not None and fact.reason == "transferred":
+            self._skip(task, fact.agent, t)
         self._wait(task)
         self.touched.append(task)
 
     def _task_ended(self, fact: TaskEnded, t: Instant) -> None:
         task = self.tasks.pop(fact.task)
-        if task.state != "wrapup":
-            del self.by_conversation[task.conversation]
+        self._over(task)
         self._detach(task, t)
         task.state = "ended"
         if task.skips:
             self.deadlines.drop(SKIP, task.id)
         del self.by_number[task.number]
 
+    def _over(self, task: Task) -> None:
+        if self.by_conversation.get(task.conversation) is task:
+            del self.by_conversation[task.conversation]
+
     def _wrapup_started(self, fact: WrapupStarted, t: Instant) -> None:
         task = self.tasks[fact.task]
         task.state, task.wrapup_until = "wrapup", fact.until
-        del self.by_conversation[task.conversation]
+        self._over(task)
         self.deadlines.set(WRAPUP, task.id, fact.until, self.org)
 
     def _wrapup_ended(self, fact: WrapupEnded, t: Instant) -> None:
@@ -176,7 +183,7 @@ class Floor:
         task.state, task.offer = "offered", offer
         task.offers += 1
         self.offers[offer.id] = agent.offers[offer.id] = offer
-        self._load(agent, task, 1)
+        self.hold(agent, task)
         self.deadlines.set(OFFER, offer.id, fact.deadline, self.org)
 
     def _offer_accepted(self, fact: OfferAccepted, t: Instant) -> None:
@@ -188,9 +195,8 @@ class Floor:
         offer = self._close_offer(fact.offer)
         task, agent = offer.task, offer.agent
         agent.missed = agent.missed + 1 if isinstance(fact, OfferMissed) else 0
-        self._load(agent, task, -1)
-        task.skips[agent.id] = t + self.rules.skip
-        self.deadlines.set(SKIP, task.id, min(task.skips.values()), self.org)
+        self._let_go(agent, task)
+        self._skip(task, agent.id, t)
         task.prefer = None
         self._wait(task)
         self.touched += (task, agent)
@@ -198,13 +204,18 @@ class Floor:
     def _offer_withdrawn(self, fact: OfferWithdrawn, t: Instant) -> None:
         offer = self._close_offer(fact.offer)
         task, agent = offer.task, offer.agent
-        self._load(agent, task, -1)
+        self._let_go(agent, task)
         if fact.reason in ENDS_AT_ONCE:
             task.held, task.prefer = True, None
         else:
             self._wait(task)
             self.touched.append(task)
         self.touched.append(agent)
+
+    def _skip(self, task: Task, agent: str, t: Instant) -> None:
+        """The task passes the agent over for a while."""
+        task.skips[agent] = t + self.rules.skip
+        self.deadlines.set(SKIP, task.id, min(task.skips.values()), self.org)
 
     def _close_offer(self, name: str) -> Offer:
         offer = self.offers.pop(name)
@@ -276,7 +287,7 @@ class Floor:
             and agent.profile.mask >> task.line.bit & 1
         ):
             task.held = True
-            agent.preferred[task.id] = task
+            agent.preferred[task.id] = self.held[task.id] = task
             self.deadlines.set(KNOWN_AGENT, task.id, task.prefer_until, self.org)
         else:
             task.held, task.prefer = False, None
@@ -287,7 +298,7 @@ class Floor:
         if not task.held:
             self.index.take(task.line, task)
         elif task.prefer is not None:
-            del self.agents[task.prefer].preferred[task.id]
+            del self.agents[task.prefer].preferred[task.id], self.held[task.id]
             self.deadlines.drop(KNOWN_AGENT, task.id)
             task.prefer = None
         task.held = False
@@ -303,7 +314,7 @@ class Floor:
             task.wrapup_until = None
         del agent.tasks[task.id]
         task.agent = None
-        self._load(agent, task, -1, freed=t)
+        self._let_go(agent, task, freed=t)
         self.touched.append(agent)
 
     def _give(self, task: Task, agent: Agent) -> None:
@@ -314,14 +325,24 @@ class Floor:
             task.skips = {}
             self.deadlines.drop(SKIP, task.id)
 
-    def _load(self, agent: Agent, task: Task, sign: int, freed: Instant | None = None) -> None:
-        """The agent holds the task's cost from now on (sign 1) or no more (-1). Freed: to the end of the line
-        of idle agents; an offer that came to nothing does not change an agent's place."""
+    def hold(self, agent: Agent, task: Task) -> None:
+        """The agent holds the task's cost from now on."""
         present = agent.present
         if present:
             self.index.unpark(agent)
-        agent.hard += sign * task.hard
-        agent.total += sign * task.cost
+        agent.hard += task.hard
+        agent.total += task.cost
+        if present:
+            self.index.park(agent)
+
+    def _let_go(self, agent: Agent, task: Task, freed: Instant | None = None) -> None:
+        """The agent holds it no more. Freed: to the end of the line of idle agents; an offer that came to nothing
+        does not change an agent's place."""
+        present = agent.present
+        if present:
+            self.index.unpark(agent)
+        agent.hard -= task.hard
+        agent.total -= task.cost
         if freed is not None:
             self._idle(agent, freed, present)
         if present:
@@ -360,7 +381,8 @@ class Floor:
             self._wait(task)
             self.touched.append(task)
 
-    def _line(self, queue: str, client: str, live: bool, cost: int) -> Line:
+    def line(self, queue: str, client: str, live: bool, cost: int) -> Line:
+        """The line for such tasks, made on first use."""
         line = self.index.lines.get((queue, client, live))
         if line is not None:
             return line

@@ -186,6 +186,10 @@ class Index:
         if not tasks:
             self.touch(line)
 
+    def place(self, task: Task) -> int:
+        """The place in line of a waiting task, 1 the next one."""
+        return bisect_left(task.line.tasks, task.key) + 1
+
     def lines_of(self, mask: int) -> Iterator[Line]:
         """The lines whose bits are set, in the order of the bits."""
         while mask:
