@@ -1,0 +1,34 @@
+"""Which stages there are: importing them registers their commands, reactors, projections and tables."""
+
+from __future__ import annotations
+
+import importlib
+
+from guichet.accounts.part import Accounts, Rules
+from guichet.channels import registry as channels
+from guichet.conversations.part import Conversations
+from guichet.customers.part import Customers
+from guichet.leader.state import State
+from guichet.routing.part import Routing
+from guichet.routing.policy import policies
+
+STAGES = ("accounts", "customers", "channels", "conversations", "routing")
+FILES = ("commands", "reactors", "projections", "start")
+
+
+def load() -> None:
+    """Imports what registers itself; the order of the stages is the order in which reactors run."""
+    for stage in STAGES:
+        for file in FILES:
+            name = f"guichet.{stage}.{file}"
+            if importlib.util.find_spec(name) is not None:
+                importlib.import_module(name)
+    channels.load()
+
+
+def new_state() -> State:
+    """An empty state with a part of each stage."""
+    accounts = Accounts(Rules(policies=frozenset(policies()), channel_settings=channels.channel_settings))
+    customers = Customers(accounts)
+    conversations = Conversations(accounts, customers)
+    return State([accounts, customers, conversations, Routing(accounts, conversations)])
