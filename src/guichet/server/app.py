@@ -1,0 +1,114 @@
+"""The HTTP application: every stage's routes, the built web apps, errors in one shape."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse, JSONResponse
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.exceptions import HTTPException
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from guichet.kit.errors import HTTP_STATUS, Refused
+
+STATIC = Path(__file__).parent / "static"
+DESK = STATIC / "desk"
+WIDGET = STATIC / "widget" / "guichet.js"
+
+SECURITY = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+}
+DESK_POLICY = (
+    "default-src 'self'; img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'; "
+    "connect-src 'self' ws: wss:; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
+)
+"""Styles are inline because the component library sets them so; scripts are ours alone."""
+
+Health = Callable[[], Awaitable[dict[str, Any]]]
+
+
+def new_app(version: str, health: Health, routes: list[BaseRoute]) -> FastAPI:
+    """The application with `routes` first; the desk answers every other path below /desk."""
+    app = FastAPI(
+        title="Guichet", version=version, docs_url=None, redoc_url=None, openapi_url="/api/openapi.json"
+    )
+    app.add_exception_handler(Refused, _refused)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+
+    @app.get("/api/health", tags=["process"])
+    async def read_health() -> dict[str, Any]:
+        """Whether this process leads, and how far its followers are."""
+        return await health()
+
+    app.router.routes.extend(routes)
+    app.router.routes.extend(
+        [
+            Route("/metrics", _metrics),
+            Route("/widget/guichet.js", _widget),
+            Mount("/desk/assets", StaticFiles(directory=DESK / "assets", check_dir=False)),
+            Route("/desk", _desk),
+            Route("/desk/{rest:path}", _desk),
+        ]
+    )
+    return app
+
+
+def problem(refused: Refused) -> JSONResponse:
+    """A refusal as a response: its kind decides the status."""
+    return JSONResponse(refused.as_dict(), status_code=HTTP_STATUS[refused.kind], headers=SECURITY)
+
+
+async def _refused(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, Refused)
+    return problem(error)
+
+
+async def _invalid(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    field = ".".join(str(part) for part in first["loc"][1:]) or str(first["loc"][0])
+    return problem(Refused("invalid", "request.invalid", str(first["msg"]), field=field))
+
+
+async def _http(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    if error.status_code == 404:
+        return problem(Refused("not_found", "not_found", "there is nothing at this address"))
+    body = {"kind": "invalid", "code": f"http.{error.status_code}", "remedy": str(error.detail)}
+    return JSONResponse(body, status_code=error.status_code, headers=error.headers)
+
+
+async def _metrics(request: Request) -> Response:
+    """Prometheus figures, for this machine only."""
+    if request.client is None or request.client.host not in ("127.0.0.1", "::1"):
+        return problem(Refused("not_found", "not_found", "there is nothing at this address"))
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+
+async def _widget(request: Request) -> Response:
+    """The customers' chat, one file, for every page that may embed it."""
+    headers = {"Access-Control-Allow-Origin": "*", "Cache-Control": "public, max-age=300", **SECURITY}
+    return FileResponse(WIDGET, media_type="text/javascript; charset=utf-8", headers=headers)
+
+
+async def _desk(request: Request) -> Response:
+    """The desk's one page; it finds its way by the path itself."""
+    page = DESK / "index.html"
+    if not page.is_file():
+        refused = Refused("unavailable", "desk.not_built", "the desk is not built: run `make web`")
+        return problem(refused)
+    headers = {"Cache-Control": "no-cache", "Content-Security-Policy": DESK_POLICY, **SECURITY}
+    return FileResponse(page, headers=headers)
+
+
+async def to_desk(request: Request) -> Response:
+    """The front door, where no demonstration stands in it."""
+    return RedirectResponse("/desk")

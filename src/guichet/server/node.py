@@ -1,0 +1,166 @@
+"""One process with every role: store, leader, hub, channels, workers, HTTP. Everything is wired here."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from importlib import metadata
+
+import structlog
+import uvloop
+
+from guichet.accounts.authorise import authorise
+from guichet.accounts.directory import Directory
+from guichet.accounts.projections import CONFIG
+from guichet.channels import delivery
+from guichet.channels import registry as channels
+from guichet.channels.base import Door, Edge
+from guichet.channels.work import work
+from guichet.customers.commands import ERASE_QUEUE
+from guichet.customers.erasure import erase
+from guichet.customers.identity import IdentityHasher
+from guichet.desk.follow import Follow
+from guichet.desk.hub import Hub
+from guichet.desk.presence import Presence
+from guichet.desk.signals import Signals
+from guichet.kit.clock import Clock, SystemClock
+from guichet.kit.tasks import Supervisor
+from guichet.leader.loop import Committed
+from guichet.leader.thread import LoopThread
+from guichet.server import stages
+from guichet.server.leading import SHARD, Leading
+from guichet.server.lines import Lines
+from guichet.server.settings import ProcessSettings
+from guichet.store.ciphers import derive
+from guichet.store.engines import open_store
+from guichet.store.followers import Runner
+from guichet.store.port import Job, Store
+from guichet.store.search import Search, SearchIndex
+from guichet.store.vault import master_key
+
+log = structlog.get_logger(__name__)
+
+PAGE = 10_000
+Listener = Callable[[Committed], None]
+
+
+class Node:
+    """An opened Guichet. `open` gives one that leads and works; `close` ends everything it started."""
+
+    def __init__(self, settings: ProcessSettings, clock: Clock, store: Store, thread: LoopThread) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.store = store
+        self.build = metadata.version("guichet")
+        self.supervisor = Supervisor()
+        self.directory = Directory()
+        self.hub = Hub(store.reader, self.supervisor)
+        self.signals = Signals(clock)
+        self.search = Search(store.follower("search"))
+        self.lines = Lines(store.reader, self.directory, clock)
+        self.listeners: list[Listener] = [self._follow_config, self.lines.committed]
+        """Told of every commit, in this order: who may read is known before anybody is shown anything."""
+        self._thread = thread
+        self.indexer = Runner(
+            SearchIndex(), store.follower("search"), store.reader, store.sealer, shard=SHARD
+        )
+        self.leading = Leading(
+            thread, store, clock, stages.new_state, authorise, self._committed, settings.max_waiting
+        )
+        self.submit = self.leading.submit
+        self.presence = Presence(self.submit, self.supervisor, self._vanish_seconds)
+        self.hasher = IdentityHasher(derive(_master(settings), "guichet identities"))
+        self.edge = self._edge()
+        self.doors: list[Door] = []
+        self._leader: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def open(cls, settings: ProcessSettings, clock: Clock | None = None) -> Node:
+        """Opens the store and waits until it leads. Raises Refused, NewerDatabase, OSError."""
+        stages.load()
+        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        thread = LoopThread("leader", uvloop.new_event_loop)
+        thread.start()
+        clock = clock or SystemClock()
+        try:
+            store = await open_store(
+                settings.database_url, settings.data_dir, thread.loop, clock, _master(settings)
+            )
+        except BaseException:
+            thread.stop()
+            raise
+        node = cls(settings, clock, store, thread)
+        node._leader = node.supervisor.start("leading", node.leading.run())
+        await node.leading.ready.wait()
+        await node.read_config()
+        return node
+
+    async def read_config(self) -> None:
+        """Fills the directory; commits since the leader was ready have been followed already and repeat nothing."""
+        for row in await self.store.reader.rows(CONFIG, {}, limit=PAGE * 100):
+            self.directory.put_row(row)
+
+    def work(self) -> None:
+        """Starts the lasting work: search, deliveries, erasures, the channels' own doors."""
+        start = self.supervisor.start
+        start("search", self.indexer.run())
+        start("deliveries", delivery.run(self.edge))
+        start("erasures", work(self.edge, ERASE_QUEUE, self._erase))
+        self.doors = [channel.door(self.edge) for channel in channels.all_channels().values()]
+        for door in self.doors:
+            start(f"door {type(door).__name__}", door.run())
+
+    async def close(self) -> None:
+        """Ends what was started, the leader after its last batch, and closes the store."""
+        self.leading.stop()
+        if self._leader is not None:
+            await asyncio.wait([self._leader])
+        await self.supervisor.close()
+        await self.store.close()
+        self._thread.stop()
+
+    # -- what others are told -------------------------------------------------------------------------
+
+    def _committed(self, committed: Committed) -> None:
+        for listener in self.listeners:
+            listener(committed)
+        self.indexer.notify()
+
+    def _follow_config(self, committed: Committed) -> None:
+        self.directory.take(committed.changes)
+
+    def _vanish_seconds(self, org: str) -> float:
+        return self.directory.organisation(org).vanish_seconds
+
+    async def _erase(self, job: Job, owner: str) -> None:
+        store = self.store
+        await erase(job, store.keys, store.blobs, store.drafts, self.submit)
+        await store.jobs.done(job, owner)
+
+    def _edge(self) -> Edge:
+        store = self.store
+        return Edge(
+            submit=self.submit,
+            subscribe=Follow(self.hub, self.signals),
+            writing=self._customer_writes,
+            place=self.lines.place,
+            reader=store.reader,
+            keys=store.keys,
+            blobs=store.blobs,
+            sessions=store.sessions,
+            secrets=store.secrets,
+            jobs=store.jobs,
+            clock=self.clock,
+            directory=self.directory,
+            hasher=self.hasher,
+            tasks=self.supervisor,
+            is_open=self.lines.is_open,
+            process=self.settings.model_dump(),
+        )
+
+    def _customer_writes(self, org: str, conversation: str) -> None:
+        self.signals.writing(org, conversation, None)
+
+
+def _master(settings: ProcessSettings) -> bytes:
+    return master_key(settings.data_dir / "master.key")
