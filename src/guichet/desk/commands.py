@@ -1,0 +1,65 @@
+"""From a name and JSON to a command of the signed-in agent: the same for the socket and for HTTP."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+import msgspec
+
+from guichet.accounts.access import Access
+from guichet.accounts.permissions import ADMINISTER, ERASE, LEAD, WORK
+from guichet.kit.errors import Refused
+from guichet.leader.registry import COMMANDS, Actor, Command
+
+FOR_PEOPLE = frozenset({WORK, LEAD, ADMINISTER, ERASE})
+"""Permissions that a role can hold. Commands of channels and of the system are not taken from a desk."""
+
+_PATH = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
+_LIMIT = re.compile(r"length <= (?P<limit>\d+)")
+
+
+@cache
+def _decoder(payload: type[msgspec.Struct]) -> msgspec.json.Decoder[msgspec.Struct]:
+    return msgspec.json.Decoder(payload, strict=True)
+
+
+def offered_to_people() -> list[str]:
+    """The names of the commands that a desk may send, sorted."""
+    return sorted(name for name, spec in COMMANDS.items() if spec.permission in FOR_PEOPLE)
+
+
+def command_of(access: Access, name: str, key: str, payload: msgspec.Raw | bytes) -> Command:
+    """The command, its payload decoded strictly. Raises Refused, which names the field at fault."""
+    spec = COMMANDS.get(name)
+    if spec is None or spec.permission not in FOR_PEOPLE:
+        raise Refused("invalid", "command.unknown", "there is no such command for a desk", field="name")
+    if not access.may(spec.permission):
+        raise Refused("forbidden", "command.forbidden", f"your role may not {name.replace('_', ' ')}")
+    actor = Actor("agent", access.agent, access.org)
+    return Command(name=name, key=key, actor=actor, payload=decoded(spec.payload, payload))
+
+
+def decoded(payload: type[msgspec.Struct], data: msgspec.Raw | bytes) -> msgspec.Struct:
+    """The payload. Raises Refused."""
+    try:
+        return _decoder(payload).decode(data)
+    except msgspec.ValidationError as error:
+        raise _refusal(str(error)) from None
+    except msgspec.DecodeError:
+        raise Refused("invalid", "json.broken", "this is not JSON", field="payload") from None
+
+
+def _refusal(text: str) -> Refused:
+    """msgspec's words, taken apart: which field, and which bound it passed."""
+    at, limit = _PATH.search(text), _LIMIT.search(text)
+    field = at["path"] if at else ""
+    missing = re.search(r"missing required field `(?P<field>[^`]*)`|unknown field `(?P<unknown>[^`]*)`", text)
+    if missing:
+        field = ".".join(filter(None, (field, missing["field"] or missing["unknown"])))
+    remedy = _PATH.sub("", text)
+    if limit is not None:
+        return Refused(
+            "invalid", "field.too_long", remedy, field=field or "payload", limit=int(limit["limit"])
+        )
+    return Refused("invalid", "field.invalid", remedy, field=field or "payload")
