@@ -309,9 +309,10 @@ class HubModel(RuleBasedStateMachine):
         if mirror.refused is not None:
             assert mirror.rows is None
             # Nobody is sent away who may stay: only where the rights are gone, or nothing was ever shown.
-            assert access is not None
-            cleared = guard is None or access.cleared(str(guard["client"]))
-            assert mirror.lost_rights or not access.may(view.permission) or not cleared or not mirror.loaded
+            if access is not None and (mirror.lost_rights or not access.may(view.permission)):
+                return
+            cleared = guard is None or access is None or access.cleared(str(guard["client"]))
+            assert not mirror.loaded or not cleared
             return
         if access is not None:
             assert access.may(view.permission)
