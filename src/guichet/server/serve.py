@@ -25,11 +25,11 @@ async def run(settings: ProcessSettings, *, demo: bool = False, traffic: bool = 
     console.print("opening the data directory ...", style="dim")
     node = await Node.open(settings)
     try:
+        node.work()
         web = Web(node)
         routes: list[BaseRoute] = web.routes()
         if not demo:
             routes.append(Route("/", to_desk))
-        node.work()
         app = new_app(node.build, lambda: health(node), routes)
         config = uvicorn.Config(
             app, loop="uvloop", ws="websockets-sansio", ws_per_message_deflate=False, log_config=None,
@@ -51,7 +51,8 @@ def listen(host: str, port: int) -> socket.socket:
         listener.bind((host, port))
     except OSError as error:
         listener.close()
-        remedy = f"port {port} on {host} cannot be had ({error.strerror}): stop what uses it, or choose another with --port"
+        why = f"port {port} on {host} cannot be had ({error.strerror})"
+        remedy = f"{why}: stop what uses it, or choose another with --port"
         raise Refused("conflict", "port.taken", remedy, field="port") from error
     listener.set_inheritable(True)
     return listener
