@@ -13,7 +13,7 @@ from guichet.kit.clock import Clock, Instant
 from guichet.kit.errors import Refused
 from guichet.store.blobs import BlobFiles, Blobs
 from guichet.store.drafts import Drafts
-from guichet.store.engines.sqlite_file import Readers, SqliteFile, connect
+from guichet.store.engines.sqlite_file import Checkpointer, Readers, SqliteFile, connect
 from guichet.store.engines.sqlite_writer import LeaderSide, SqliteWriter, entries, last, streams
 from guichet.store.jobs import Jobs
 from guichet.store.keys import Keys
@@ -76,6 +76,8 @@ class SqliteStore:
         with ExitStack() as opening:
             opening.callback(os.close, _only_one(folder))
             self._db = opening.enter_context(closing(connect(folder / "guichet.db", "FULL", STEPS)))
+            checkpointer = Checkpointer(folder / "guichet.db", self._db)
+            self._checkpointer = opening.enter_context(closing(checkpointer))
             self._readers = opening.enter_context(closing(Readers(folder / "guichet.db")))
             self._keys_file = opening.enter_context(
                 closing(SqliteFile(folder / "keys.db", "FULL", KEY_STEPS))
@@ -83,9 +85,9 @@ class SqliteStore:
             blobs = BlobFiles(folder / "blobs")
             self._opened = opening.pop_all()
         self._followers: dict[str, SqliteFile] = {}
-        self._side = side = LeaderSide(self._db, self._readers, leader_loop)
+        side = LeaderSide(self._db, self._readers, leader_loop)
         wake = Wake()
-        self.writer = SqliteWriter(self._db, wake)
+        self.writer = SqliteWriter(self._db, wake, self._checkpointer)
         self.reader = SqliteReader(self._readers)
         self.keys = Keys(self._keys_file, master_key, after_destroy=self._empty_logs)
         self.sealer = Sealer(self.keys)
@@ -107,7 +109,7 @@ class SqliteStore:
         await self._keys_file.checkpoint()
         for file in self._followers.values():
             await file.checkpoint()
-        await self._side.write("PRAGMA wal_checkpoint(TRUNCATE)")
+        await self._checkpointer.empty()
 
     async def close(self) -> None:
         """Ends threads and closes files. The leader must have stopped."""

@@ -11,10 +11,13 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+import structlog
 from pysqlite3 import dbapi2 as sqlite3
 
 from guichet.store.port import BadChange, Conflict, DuplicateKey, Full, NewerDatabase, full_disk
 from guichet.store.side import Dialect, Found
+
+log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 Synchronous = Literal["FULL", "NORMAL"]
@@ -142,6 +145,49 @@ class Readers:
         self._pool.shutdown()
         for db in self._open:
             db.close()
+
+
+class Checkpointer:
+    """Moves the log's write-ahead log into its file in a thread of its own.
+
+    Within a commit this took p99 at 1,000 messages/s from 2 to 15 ms. The writer does it itself only when the
+    write-ahead log has become long because nothing ever paused (`OVERDUE`), and then little is left to do.
+    """
+
+    EVERY = 1_000
+    OVERDUE = 16_000
+    """Pages of 4 KiB."""
+
+    def __init__(self, path: Path, writer: sqlite3.Connection) -> None:
+        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=1)
+        self._db.execute("PRAGMA wal_autocheckpoint = 0")
+        writer.execute(f"PRAGMA wal_autocheckpoint = {self.OVERDUE}")
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"checkpoint-{path.stem}")
+        self._pages = 0
+        self._running = False
+
+    def wrote(self, pages: int) -> None:
+        """Told by the writer after a commit, roughly."""
+        self._pages += pages
+        if self._pages >= self.EVERY and not self._running:
+            self._pages, self._running = 0, True
+            self._thread.submit(self._run, "PASSIVE")
+
+    async def empty(self) -> None:
+        """Nothing that was overwritten remains in the write-ahead log after this."""
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._run, "TRUNCATE")
+
+    def _run(self, how: str) -> None:
+        try:
+            self._db.execute(f"PRAGMA wal_checkpoint({how})").fetchall()
+        except sqlite3.Error as error:  # a full disk, most likely: the log itself says so to those who write
+            log.warning("checkpoint failed", error=str(error))
+        finally:
+            self._running = False
+
+    def close(self) -> None:
+        self._thread.shutdown()
+        self._db.close()
 
 
 class SqliteFile:

@@ -11,7 +11,7 @@ from pysqlite3 import dbapi2 as sqlite3
 from guichet.kit.clock import Instant
 from guichet.kit.faults import fault_point
 from guichet.kit.ids import new_id
-from guichet.store.engines.sqlite_file import Readers, meaning, transaction
+from guichet.store.engines.sqlite_file import Checkpointer, Readers, meaning, transaction
 from guichet.store.points import AFTER_COMMIT, BEFORE_COMMIT
 from guichet.store.port import Answered, Batch, Entry, Fenced, Row
 from guichet.store.rows import Change, Key, NewJob, Table
@@ -45,9 +45,10 @@ def _erase(db: sqlite3.Connection, tables: Iterable[str], subjects: Sequence[str
 class SqliteWriter:
     """`port.Writer` on SQLite. Its methods never wait: between BEGIN and COMMIT nothing else runs on the loop."""
 
-    def __init__(self, db: sqlite3.Connection, jobs: Wake) -> None:
+    def __init__(self, db: sqlite3.Connection, jobs: Wake, checkpointer: Checkpointer) -> None:
         self._db = db
         self._jobs = jobs
+        self._checkpointer = checkpointer
         self._subject_tables: set[str] = set()
         self._rebuilding: set[str] = set()
 
@@ -81,6 +82,7 @@ class SqliteWriter:
                 self._add_jobs(batch.jobs)
             fault_point(BEFORE_COMMIT)
         fault_point(AFTER_COMMIT)
+        self._checkpointer.wrote(4 * len(batch.entries) + 3 * len(batch.changes))
         if batch.jobs:
             self._jobs.notify()
 
