@@ -132,7 +132,10 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
     subject: str = ""
     language: str = "fr"
     entry_point: str = ""
-    settings: dict[str, Any] = {}
+    settings: Any = None
+    """The entry point's, as the channel's own `Settings`."""
+    token: str = ""
+    """Names the conversation and cannot be made up; an answer that carries it belongs there."""
     earlier: tuple[Row, ...] = ()
     """Messages of the thread before this one, newest first (bounded)."""
     parts: tuple[Part, ...] = ()

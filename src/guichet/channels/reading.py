@@ -45,6 +45,12 @@ async def customer_name(reader: Reader, customer: str) -> str:
     return str(row["name"] or "") if row is not None else ""
 
 
+async def customer_email(reader: Reader, customer: str) -> str:
+    """The customer's mail address, "" when nobody knows."""
+    row = await reader.row(CUSTOMER, (customer,))
+    return str(row["email"] or "") if row is not None else ""
+
+
 async def latest_conversation(reader: Reader, org: str, customer: str, entry_point: str) -> Row | None:
     """The customer's newest conversation at an entry point."""
     where: Where = {"org": org, "customer": customer, "entry_point": entry_point}

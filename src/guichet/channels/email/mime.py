@@ -29,9 +29,12 @@ MAX_CONTAINERS = 100
 MAX_BOUNDARIES = 2_000
 """Lines that separate parts, likewise."""
 MAX_DEPTH = 20
-MAX_FILES = 100
-MAX_TEXT = 64 * 1024
-"""Characters of text that are shown; the whole text of a longer mail is one of its files."""
+MAX_FILES = 40
+"""Of a mail with more, the whole mail is the last."""
+MAX_TEXT = 32 * 1024
+"""Bytes of text that are shown; the whole text of a longer mail is one of its files."""
+MAX_QUOTED = 4_000
+"""Characters of the quoted mail, likewise."""
 MAX_REFERENCES = 50
 
 _CONTAINER = re.compile(rb"boundary\s*=|content-type:\s*message/", re.IGNORECASE)
@@ -87,10 +90,15 @@ def parse_mail(raw: bytes, envelope_sender: str | None = None) -> Mail:
     _collect(tree, body)
     text, html = _body_text(body)
     new, quoted = split_reply(text)
-    files = tuple(body.files)
-    if len(new) > MAX_TEXT:
-        files = (*files, Part("message.txt", "text/plain", new.encode()))
-        new = new[:MAX_TEXT]
+    files = list(body.files[:MAX_FILES])
+    if len(body.files) > MAX_FILES:
+        files.append(Part("message.eml", "message/rfc822", raw))
+    if len(new.encode()) > MAX_TEXT:
+        files.append(Part("message.txt", "text/plain", new.encode()))
+        new = new.encode()[:MAX_TEXT].decode("utf-8", "ignore")
+    if len(quoted) > MAX_QUOTED:
+        files.append(Part("quoted.txt", "text/plain", quoted.encode()))
+        quoted = quoted[:MAX_QUOTED]
     sender = _mailboxes(_raw(tree, "from"))[:1]
     reply_to = _mailboxes(_raw(tree, "reply-to"))[:1]
     return Mail(
@@ -104,9 +112,9 @@ def parse_mail(raw: bytes, envelope_sender: str | None = None) -> Mail:
         subject=header.get("subject", "")[:500],
         sent_at=_date(header.get("date", "")),
         text=new,
-        quoted=quoted[:MAX_TEXT],
+        quoted=quoted,
         html=html,
-        files=files,
+        files=tuple(files),
         automatic=automatic(header, envelope_sender),
         report=_report(tree),
         hops=sum(1 for name, _ in tree.raw_items() if name.lower() == "received"),
@@ -161,7 +169,7 @@ def _collect(tree: Message, body: _Body) -> None:
                 before = body.segments.pop()
                 plain, html = before[0] or plain, before[1] or html
             body.segments.append((plain, html))
-        elif len(body.files) < MAX_FILES:
+        elif len(body.files) <= MAX_FILES:
             body.files.append(Part(name or _default_name(kind), kind, _content(part), _cid(part)))
 
 
