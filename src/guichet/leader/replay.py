@@ -10,7 +10,7 @@ from guichet.events.base import decode
 from guichet.leader.registry import At
 from guichet.leader.state import State
 from guichet.store.port import Entry, Reader, Row, Writer
-from guichet.store.rows import TABLES, Change, Changes, Key, Table
+from guichet.store.rows import TABLES, Change, Changes, Key, Table, Value
 from guichet.store.sealing import Sealer
 
 CHUNK = 2_000
@@ -113,11 +113,16 @@ def compare_rows(table: Table, replayed: dict[tuple[str, Key], Row], live: Itera
             continue
         found.extend(
             Difference(f"{table.name}{at}", f"column {c} differs")
-            for c in table.columns
-            if other.get(c) != row.get(c)
+            for c, kind in table.columns.items()
+            if _as_stored(kind, other.get(c)) != row.get(c)
         )
     found.extend(Difference(f"{table.name}{at}", "only replayed") for at in replayed if at not in seen)
     return found
+
+
+def _as_stored(kind: str, value: Value) -> Value:
+    """A value as its column gives it back: JSON knows no tuples."""
+    return msgspec.json.decode(msgspec.json.encode(value)) if kind == "json" else value
 
 
 def compare_states(replayed: State, live: State) -> list[Difference]:

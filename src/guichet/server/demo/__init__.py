@@ -1,0 +1,1 @@
+"""The demonstration: an invented operator with a past, its clients' shops, a mailbox for their customers, traffic."""
