@@ -21,13 +21,13 @@ def shown(row: Row, org: str, directory: Directory) -> dict[str, Any]:
         "author": "system",
         "text": row["text"] or "",
         "at": row["at"],
-        "status": row["status"],
     }
     if kind == "customer":
         out["author"] = "me"
         out["id"] = out["id"].rpartition(".")[2]
     elif kind == "agent":
         out["author"] = "agent"
+        out["status"] = row["status"]
         out["name"] = agent_name(directory, org, row["author"])
     if row["attachments"]:
         out["attachments"] = row["attachments"]
