@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from typing import Any
 
 import msgspec
 
 from guichet.accounts.access import Access
 from guichet.accounts.permissions import ADMINISTER, ERASE, LEAD, WORK
-from guichet.kit.errors import Refused
-from guichet.leader.registry import COMMANDS, Actor, Command
+from guichet.channels.base import Submit
+from guichet.conversations.commands import SendMessage
+from guichet.desk.reach import conversation_of
+from guichet.kit.errors import Refused, invalid
+from guichet.leader.registry import COMMANDS, Command
+from guichet.store.port import Blobs, Reader
 
 FOR_PEOPLE = frozenset({WORK, LEAD, ADMINISTER, ERASE})
 """Permissions that a role can hold. Commands of channels and of the system are not taken from a desk."""
@@ -34,10 +39,8 @@ def command_of(access: Access, name: str, key: str, payload: msgspec.Raw | bytes
     spec = COMMANDS.get(name)
     if spec is None or spec.permission not in FOR_PEOPLE:
         raise Refused("invalid", "command.unknown", "there is no such command for a desk", field="name")
-    if not access.may(spec.permission):
-        raise Refused("forbidden", "command.forbidden", f"your role may not {name.replace('_', ' ')}")
-    actor = Actor("agent", access.agent, access.org)
-    return Command(name=name, key=key, actor=actor, payload=decoded(spec.payload, payload))
+    access.need(spec.permission)
+    return Command(name=name, key=key, actor=access.actor, payload=decoded(spec.payload, payload))
 
 
 def decoded(payload: type[msgspec.Struct], data: msgspec.Raw | bytes) -> msgspec.Struct:
@@ -63,3 +66,29 @@ def _refusal(text: str) -> Refused:
             "invalid", "field.too_long", remedy, field=field or "payload", limit=int(limit["limit"])
         )
     return Refused("invalid", "field.invalid", remedy, field=field or "payload")
+
+
+class Commands:
+    """Takes commands from signed-in agents to the leader."""
+
+    def __init__(self, submit: Submit, reader: Reader, blobs: Blobs) -> None:
+        self._submit = submit
+        self._reader = reader
+        self._blobs = blobs
+
+    async def submit(
+        self, access: Access, name: str, key: str, payload: msgspec.Raw | bytes
+    ) -> dict[str, Any]:
+        """The leader's answer. Raises Refused."""
+        command = command_of(access, name, key, payload)
+        if isinstance(command.payload, SendMessage) and command.payload.attachments:
+            await self._check_files(access, command.payload)
+        return await self._submit(command)
+
+    async def _check_files(self, access: Access, ask: SendMessage) -> None:
+        """Refuses a message that names somebody else's files: whoever gets it would get them."""
+        row = await conversation_of(self._reader, access, ask.conversation)
+        for number, file in enumerate(ask.attachments):
+            if await self._blobs.owner(file.address) != row["subject"]:
+                field = f"attachments.{number}.address"
+                raise invalid(field, "attachment.unknown", "this file is not here; attach it again")

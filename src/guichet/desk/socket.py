@@ -15,9 +15,9 @@ from starlette.types import Receive, Scope, Send
 
 from guichet.accounts.access import Access
 from guichet.accounts.door import Door, SignedIn
-from guichet.channels.base import Cancel, Submit
+from guichet.channels.base import Cancel
 from guichet.desk import frames
-from guichet.desk.commands import command_of
+from guichet.desk.commands import Commands
 from guichet.desk.hub import Hub, Subscription, home
 from guichet.desk.lens import Delta
 from guichet.desk.presence import Presence
@@ -55,7 +55,7 @@ class Desks:
         views: Hub,
         signals: Signals,
         presence: Presence,
-        submit: Submit,
+        commands: Commands,
         door: Door,
         access_of: Callable[[str, str], Access | None],
         supervisor: Supervisor,
@@ -64,7 +64,7 @@ class Desks:
     ) -> None:
         self.views = views
         self.signals = signals
-        self.submit = submit
+        self.commands = commands
         self.door = door
         self.supervisor = supervisor
         self.clock = clock
@@ -204,8 +204,8 @@ class Socket:
 
     async def _command(self, ask: frames.Ask) -> None:
         try:
-            command = command_of(self.access, ask.name, ask.key, ask.payload)
-            answer = frames.Answer(id=ask.id, ok=await self._desks.submit(command))
+            ok = await self._desks.commands.submit(self.access, ask.name, ask.key, ask.payload)
+            answer = frames.Answer(id=ask.id, ok=ok)
         except Refused as refused:
             answer = frames.Answer(id=ask.id, error=_problem(refused))
         self._push_frame(answer)

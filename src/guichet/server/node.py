@@ -34,6 +34,7 @@ from guichet.server.settings import ProcessSettings
 from guichet.store.ciphers import derive
 from guichet.store.engines import open_store
 from guichet.store.followers import Runner
+from guichet.store.people import People, PeopleIndex
 from guichet.store.port import Job, Store
 from guichet.store.search import Search, SearchIndex
 from guichet.store.vault import master_key
@@ -57,12 +58,16 @@ class Node:
         self.hub = Hub(store.reader, self.supervisor)
         self.signals = Signals(clock)
         self.search = Search(store.follower("search"))
+        self.people = People(store.follower("people"))
         self.lines = Lines(store.reader, self.directory, clock)
         self.listeners: list[Listener] = [self._follow_config, self.lines.committed]
         """Told of every commit, in this order: who may read is known before anybody is shown anything."""
         self._thread = thread
         self.indexer = Runner(
             SearchIndex(), store.follower("search"), store.reader, store.sealer, shard=SHARD
+        )
+        self.people_indexer = Runner(
+            PeopleIndex(), store.follower("people"), store.reader, store.sealer, shard=SHARD
         )
         self.leading = Leading(
             thread, store, clock, stages.new_state, authorise, self._committed, settings.max_waiting
@@ -104,6 +109,7 @@ class Node:
         """Starts the lasting work: search, deliveries, erasures, the channels' own doors."""
         start = self.supervisor.start
         start("search", self.indexer.run())
+        start("people", self.people_indexer.run())
         start("deliveries", delivery.run(self.edge))
         start("erasures", work(self.edge, ERASE_QUEUE, self._erase))
         self.doors = [channel.door(self.edge) for channel in channels.all_channels().values()]
@@ -125,6 +131,7 @@ class Node:
         for listener in self.listeners:
             listener(committed)
         self.indexer.notify()
+        self.people_indexer.notify()
 
     def _follow_config(self, committed: Committed) -> None:
         self.directory.take(committed.changes)

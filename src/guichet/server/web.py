@@ -12,6 +12,7 @@ from guichet.accounts.setup import SetUp
 from guichet.accounts.sign_in import SignIn
 from guichet.channels import registry as channels
 from guichet.desk import api as desk
+from guichet.desk.commands import Commands
 from guichet.desk.socket import Desks
 from guichet.routing.policy import policies
 from guichet.server.node import Node
@@ -26,11 +27,12 @@ class Web:
         self._node = node
         self.passwords = Passwords(store.secrets)
         self.door = Door(store.sessions, node.directory, node.clock, origins, secure=settings.secure_cookies)
+        self.commands = Commands(node.submit, store.reader, store.blobs)
         self.desks = Desks(
             views=node.hub,
             signals=node.signals,
             presence=node.presence,
-            submit=node.submit,
+            commands=self.commands,
             door=self.door,
             access_of=node.directory.access,
             supervisor=node.supervisor,
@@ -62,9 +64,10 @@ class Web:
             directory=node.directory,
             reader=store.reader,
             search=node.search,
+            people=node.people,
             drafts=store.drafts,
             blobs=store.blobs,
-            submit=node.submit,
+            commands=self.commands,
             clock=node.clock,
         )
         routes: list[BaseRoute] = [*accounts.router(people).routes, *desk.router(reads).routes]

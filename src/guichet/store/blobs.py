@@ -94,6 +94,10 @@ class Blobs:
         decryption.check_complete()
         return bytes(plain)
 
+    async def owner(self, address: str) -> str | None:
+        found = await self._side.read("SELECT subject FROM blob WHERE address = ?", address)
+        return str(found[0][0]) if found else None
+
     async def erase(self, subject: str) -> None:
         found = await self._side.read("SELECT address FROM blob WHERE subject = ?", subject)
         # The index goes last: a crash in between leaves what the next attempt needs.

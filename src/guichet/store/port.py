@@ -316,6 +316,10 @@ class Blobs(Protocol):
         """The plain text; None when absent or erased."""
         ...
 
+    async def owner(self, address: str) -> str | None:
+        """Under whose key it lies: whoever hands it out checks that first. None when absent."""
+        ...
+
     async def erase(self, subject: str) -> None: ...
 
 
@@ -339,6 +343,15 @@ class Search(Protocol):
         ...
 
     async def position(self) -> int: ...
+
+
+class People(Protocol):
+    """Customers by the words of their names, addresses and numbers."""
+
+    async def find(self, org: str, clients: Sequence[str] | None, words: str, limit: int) -> list[str]:
+        """Ids of customers with all of these words (or longer ones that begin so), newest first; only of the
+        named clients (None: all)."""
+        ...
 
 
 class Store(Protocol):
