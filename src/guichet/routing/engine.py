@@ -8,7 +8,7 @@ folded in order; until it all is, no further decision is made, so that each deci
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from guichet.events.accounts import ConfigChanged
@@ -16,6 +16,7 @@ from guichet.events.base import Fact
 from guichet.events.leader import DeadlineFired
 from guichet.events.routing import (
     AgentVanished,
+    OfferMade,
     OfferMissed,
     OfferWithdrawn,
     Presence,
@@ -29,25 +30,28 @@ from guichet.events.routing import (
 from guichet.kit.clock import Instant
 from guichet.leader.state import Deadlines
 from guichet.routing.decide import agent_for, fits, work_for
-from guichet.routing.floor import OFFER, VANISH, WRAPUP, Floor
+from guichet.routing.floor import OFFER, VANISH, WRAPUP
+from guichet.routing.folds import FoldingFloor
 from guichet.routing.model import Agent, Line, Task
 from guichet.routing.policy import Policy
 
 
-class Engine(Floor):
+class Engine(FoldingFloor):
     """One organisation's engine."""
 
     def __init__(self, org: str, deadlines: Deadlines, known: dict[str, Policy] | None = None) -> None:
         super().__init__(org, deadlines, known)
         self._flying: deque[Fact] = deque()
-        self._todo: deque[Task | Agent | Line] = deque()
+        self._agents: dict[Agent, None] = {}
+        self._tasks: deque[Task] = deque()
+        self._lines: dict[Line, None] = {}
 
-    def apply(self, fact: Fact, t: Instant) -> list[Fact]:
-        """Folds an input and all that follows from it; gives the facts in order, the input first."""
-        facts = [fact]
-        for each in facts:
-            self.fold(each, t)
-            facts.extend(self.react(each, t))
+    def apply(self, *inputs: Fact, t: Instant) -> list[Fact]:
+        """Folds inputs and all that follows from them, as the leader does; gives the facts in order."""
+        facts = list(inputs)
+        for fact in facts:
+            self.fold(fact, t)
+            facts.extend(self.react(fact, t))
         return facts
 
     def fold(self, fact: Fact, t: Instant) -> None:
@@ -58,40 +62,57 @@ class Engine(Floor):
 
     def react(self, fact: Fact, t: Instant) -> Sequence[Fact]:
         """What follows from the fact that was folded last: its consequences, else at most one decision."""
-        self._todo.extend(self.touched)
-        self.touched = []
+        if self.touched:
+            self.look_at(self.touched)
+            self.touched = []
         reaction = _REACTIONS.get(type(fact))
         if reaction is not None:
             follows: list[Fact] = reaction(self, fact, t)
             if follows:
                 self._flying.extend(follows)
                 return follows
-        if self._todo and not self._flying:
+        if not self._flying and not self.limbo and (self._agents or self._lines or self._tasks):
             decision = self._decide(t)
             if decision is not None:
                 self._flying.append(decision)
                 return (decision,)
         return ()
 
-    def _decide(self, t: Instant) -> Fact | None:
-        todo = self._todo
-        while todo:
-            item = todo[0]
-            offer: Fact | None
-            if isinstance(item, Task):
-                todo.popleft()
-                offer = agent_for(self, item, t)
-            elif isinstance(item, Agent):
-                offer = work_for(self, item, t)  # stays: there may be room for more
+    def look_at(self, items: Iterable[Task | Agent | Line]) -> None:
+        """What might match now is looked at with the next decision."""
+        for item in items:
+            if isinstance(item, Agent):
+                self._agents[item] = None
+            elif isinstance(item, Line):
+                self._lines[item] = None
+            elif item.held:
+                self._tasks.append(item)
             else:
-                offer = self._first_placeable(item, t)
+                self._lines[item.line] = None
+
+    def _decide(self, t: Instant) -> Fact | None:
+        """The next offer: freed agents choose first, then tasks held for somebody, then lines, the one whose head
+        has waited longest before the others. Whoever got something stays on the list: there may be room for more.
+        """
+        while self._agents:
+            agent = next(iter(self._agents))
+            offer = work_for(self, agent, t)
             if offer is not None:
                 return offer
-            if todo and todo[0] is item:
-                todo.popleft()
+            del self._agents[agent]
+        while self._tasks:
+            offer = agent_for(self, self._tasks.popleft(), t)
+            if offer is not None:
+                return offer
+        while self._lines:
+            line = min(self._lines, key=lambda line: line.tasks[0] if line.tasks else (0,))
+            offer = self._first_placeable(line, t)
+            if offer is not None:
+                return offer
+            del self._lines[line]
         return None
 
-    def _first_placeable(self, line: Line, t: Instant) -> Fact | None:
+    def _first_placeable(self, line: Line, t: Instant) -> OfferMade | None:
         for key in line.tasks:
             task = self.by_number[key[2]]
             offer = agent_for(self, task, t)

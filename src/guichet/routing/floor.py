@@ -1,4 +1,4 @@
-"""The floor: who works, what waits, who has what. It changes only by folding facts, each named in `_FOLDS`.
+"""The floor: who works, what waits, who has what, and how these hang together. Facts change it: `folds.py`.
 
 `touched` lists, after each fold, what might match now (a task, an agent, a line of tasks): the engine looks
 at these when it reacts to the same fact. It is not state.
@@ -6,28 +6,6 @@ at these when it reacts to the same fact. It is not state.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
-from guichet.events.base import Fact
-from guichet.events.leader import DeadlineFired
-from guichet.events.routing import (
-    AgentConnected,
-    AgentDisconnected,
-    AgentVanished,
-    OfferAccepted,
-    OfferDeclined,
-    OfferMade,
-    OfferMissed,
-    OfferWithdrawn,
-    PresenceChanged,
-    TaskAssigned,
-    TaskEnded,
-    TaskQueued,
-    TaskRequeued,
-    WrapupEnded,
-    WrapupStarted,
-)
 from guichet.kit.clock import Instant
 from guichet.leader.state import Deadlines
 from guichet.routing.index import Index
@@ -38,9 +16,6 @@ DEFAULT_POLICY = "longest_idle"
 
 OFFER, WRAPUP, KNOWN_AGENT, SKIP, VANISH = "offer", "wrapup", "known_agent", "skip", "vanish"
 """Kinds of deadline that the floor sets."""
-
-ENDS_AT_ONCE = frozenset({"taken", "left", "closed"})
-"""Reasons of a withdrawal after which the task does not wait again: its next fact follows at once."""
 
 
 class Floor:
@@ -62,17 +37,12 @@ class Floor:
         """The task of each conversation that somebody has or should have; not those in wrap-up."""
         self.held: dict[str, Task] = {}
         """Queued tasks that wait for one agent alone."""
+        self.limbo: set[str] = set()
+        """Tasks whose next fact follows at once (given to somebody, ended): no decision before it."""
         self.last_number = 0
         self.last_turn = 0
         self.index = Index()
         self.touched: list[Task | Agent | Line] = []
-
-    def fold(self, fact: Fact, t: Instant) -> None:
-        """Takes one fact in; others than routing's are ignored."""
-        self.touched = []
-        fold = _FOLDS.get(type(fact))
-        if fold is not None:
-            fold(self, fact, t)
 
     # -- configuration --------------------------------------------------------------------------------
 
@@ -86,8 +56,7 @@ class Floor:
                 self.touched.append(line)
         for task in self.tasks.values():
             if task.state == "queued" and task.line.queue.id == spec.id:
-                task.cost = spec.cost
-                task.hard = 0 if spec.interruptible and not task.live else spec.cost
+                task.cost_as(spec.cost, spec.interruptible)
 
     def set_open(self, queue: str, open_: bool) -> None:
         """The queue's hours begin or end."""
@@ -117,167 +86,12 @@ class Floor:
             self.index.leave(agent)
             self._release_preferred(agent)
 
-    # -- tasks ----------------------------------------------------------------------------------------
-
-    def _task_queued(self, fact: TaskQueued, t: Instant) -> None:
-        self.last_number += 1
-        task = Task(fact.task, fact.conversation, fact.client, fact.live, self.last_number)
-        line = self.line(fact.queue, fact.client, fact.live, fact.cost)
-        task.stand(line, fact.priority, fact.since, fact.cost, fact.interruptible)
-        task.prefer, task.prefer_until = fact.prefer_agent, fact.prefer_until
-        self.tasks[task.id] = task
-        self.by_number[task.number] = task
-        self.by_conversation[task.conversation] = task
-        if fact.assign_to is not None:
-            task.held, task.prefer = True, None
-        else:
-            self._wait(task)
-            self.touched.append(task)
-
-    def _task_assigned(self, fact: TaskAssigned, t: Instant) -> None:
-        task, agent = self.tasks[fact.task], self.agents[fact.agent]
-        self._detach(task, t)
-        self._give(task, agent)
-        self.hold(agent, task)
-
-    def _task_requeued(self, fact: TaskRequeued, t: Instant) -> None:
-        task = self.tasks[fact.task]
-        self._detach(task, t)
-        line = self.line(fact.queue, task.client, task.live, task.cost)
-        spec = line.queue
-        task.stand(line, spec.priority, fact.since, spec.cost, spec.interruptible)
-        task.state = "queued"
-        if fact.agent is not None and fact.reason == "transferred":
-            self._skip(task, fact.agent, t)
-        self._wait(task)
-        self.touched.append(task)
-
-    def _task_ended(self, fact: TaskEnded, t: Instant) -> None:
-        task = self.tasks.pop(fact.task)
-        self._over(task)
-        self._detach(task, t)
-        task.state = "ended"
-        if task.skips:
-            self.deadlines.drop(SKIP, task.id)
-        del self.by_number[task.number]
-
-    def _over(self, task: Task) -> None:
-        if self.by_conversation.get(task.conversation) is task:
-            del self.by_conversation[task.conversation]
-
-    def _wrapup_started(self, fact: WrapupStarted, t: Instant) -> None:
-        task = self.tasks[fact.task]
-        task.state, task.wrapup_until = "wrapup", fact.until
-        self._over(task)
-        self.deadlines.set(WRAPUP, task.id, fact.until, self.org)
-
-    def _wrapup_ended(self, fact: WrapupEnded, t: Instant) -> None:
-        self.deadlines.drop(WRAPUP, fact.task)
-
-    # -- offers ---------------------------------------------------------------------------------------
-
-    def _offer_made(self, fact: OfferMade, t: Instant) -> None:
-        task, agent = self.tasks[fact.task], self.agents[fact.agent]
-        self._unwait(task)
-        offer = Offer(fact.offer, task, agent, fact.deadline)
-        task.state, task.offer = "offered", offer
-        task.offers += 1
-        self.offers[offer.id] = agent.offers[offer.id] = offer
-        self.hold(agent, task)
-        self.deadlines.set(OFFER, offer.id, fact.deadline, self.org)
-
-    def _offer_accepted(self, fact: OfferAccepted, t: Instant) -> None:
-        offer = self._close_offer(fact.offer)
-        offer.agent.missed = 0
-        self._give(offer.task, offer.agent)
-
-    def _offer_refused(self, fact: OfferDeclined | OfferMissed, t: Instant) -> None:
-        offer = self._close_offer(fact.offer)
-        task, agent = offer.task, offer.agent
-        agent.missed = agent.missed + 1 if isinstance(fact, OfferMissed) else 0
-        self._let_go(agent, task)
-        self._skip(task, agent.id, t)
-        task.prefer = None
-        self._wait(task)
-        self.touched += (task, agent)
-
-    def _offer_withdrawn(self, fact: OfferWithdrawn, t: Instant) -> None:
-        offer = self._close_offer(fact.offer)
-        task, agent = offer.task, offer.agent
-        self._let_go(agent, task)
-        if fact.reason in ENDS_AT_ONCE:
-            task.held, task.prefer = True, None
-        else:
-            self._wait(task)
-            self.touched.append(task)
-        self.touched.append(agent)
-
-    def _skip(self, task: Task, agent: str, t: Instant) -> None:
-        """The task passes the agent over for a while."""
-        task.skips[agent] = t + self.rules.skip
-        self.deadlines.set(SKIP, task.id, min(task.skips.values()), self.org)
-
-    def _close_offer(self, name: str) -> Offer:
-        offer = self.offers.pop(name)
-        del offer.agent.offers[name]
-        offer.task.offer = None
-        offer.task.state = "queued"
-        self.deadlines.drop(OFFER, name)
-        return offer
-
-    # -- agents ---------------------------------------------------------------------------------------
-
-    def _presence_changed(self, fact: PresenceChanged, t: Instant) -> None:
-        agent = self.agents[fact.agent]
-        self._away(agent)
-        if fact.presence != agent.presence:
-            agent.since = t
-        agent.presence, agent.reason = fact.presence, fact.reason
-        agent.missed = 0
-        self._back(agent, t)
-
-    def _agent_connected(self, fact: AgentConnected, t: Instant) -> None:
-        agent = self.agents[fact.agent]
-        self._away(agent)
-        agent.connected, agent.vanishes = True, None
-        self.deadlines.drop(VANISH, self.vanish_id(agent.id))
-        self._back(agent, None)
-
-    def _agent_disconnected(self, fact: AgentDisconnected, t: Instant) -> None:
-        agent = self.agents[fact.agent]
-        self._away(agent)
-        agent.connected, agent.vanishes = False, fact.until
-        self.deadlines.set(VANISH, self.vanish_id(agent.id), fact.until, self.org)
-        self._release_preferred(agent)
-
-    def _agent_vanished(self, fact: AgentVanished, t: Instant) -> None:
-        agent = self.agents[fact.agent]
-        self._away(agent)
-        agent.connected, agent.vanishes = False, None
-        self.deadlines.drop(VANISH, self.vanish_id(agent.id))
-        self._release_preferred(agent)
-
-    def vanish_id(self, agent: str) -> str:
-        """Agents of two organisations may have one id; deadlines are the shard's."""
-        return f"{self.org}/{agent}"
-
-    def _deadline_fired(self, fact: DeadlineFired, t: Instant) -> None:
-        task = self.tasks.get(fact.id) if fact.kind in (KNOWN_AGENT, SKIP) else None
-        if task is None:
-            return
-        if fact.kind == KNOWN_AGENT:
-            self._unwait(task)
-            self._wait(task)
-        else:
-            task.skips = {agent: until for agent, until in task.skips.items() if until > fact.due}
-            if task.skips:
-                self.deadlines.set(SKIP, task.id, min(task.skips.values()), self.org)
-        self.touched.append(task)
-
     # -- how they hang together -----------------------------------------------------------------------
 
     def _wait(self, task: Task) -> None:
-        """Puts a queued task into its line, or holds it for the agent whom the customer knows."""
+        """Puts a queued task into its line, or holds it for the agent whom the customer knows. It costs what the
+        queue says now."""
+        task.cost_as(task.line.queue.cost, task.line.queue.interruptible)
         agent = self.agents.get(task.prefer) if task.prefer is not None else None
         if (
             agent is not None
@@ -301,6 +115,8 @@ class Floor:
             del self.agents[task.prefer].preferred[task.id], self.held[task.id]
             self.deadlines.drop(KNOWN_AGENT, task.id)
             task.prefer = None
+        else:
+            self.limbo.discard(task.id)
         task.held = False
 
     def _detach(self, task: Task, t: Instant) -> None:
@@ -394,22 +210,7 @@ class Floor:
     def _policy(self, spec: QueueSpec) -> Policy:
         return self.policies.get(spec.policy) or self.policies[DEFAULT_POLICY]
 
-
-_FOLDS: dict[type[Fact], Callable[[Floor, Any, Instant], None]] = {
-    TaskQueued: Floor._task_queued,
-    TaskAssigned: Floor._task_assigned,
-    TaskRequeued: Floor._task_requeued,
-    TaskEnded: Floor._task_ended,
-    WrapupStarted: Floor._wrapup_started,
-    WrapupEnded: Floor._wrapup_ended,
-    OfferMade: Floor._offer_made,
-    OfferAccepted: Floor._offer_accepted,
-    OfferDeclined: Floor._offer_refused,
-    OfferMissed: Floor._offer_refused,
-    OfferWithdrawn: Floor._offer_withdrawn,
-    PresenceChanged: Floor._presence_changed,
-    AgentConnected: Floor._agent_connected,
-    AgentDisconnected: Floor._agent_disconnected,
-    AgentVanished: Floor._agent_vanished,
-    DeadlineFired: Floor._deadline_fired,
-}
+    def _skip(self, task: Task, agent: str, t: Instant) -> None:
+        """The task passes the agent over for a while."""
+        task.skips[agent] = t + self.rules.skip
+        self.deadlines.set(SKIP, task.id, min(task.skips.values()), self.org)

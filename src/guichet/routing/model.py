@@ -103,12 +103,15 @@ class Task:
         """Agents passed over, until when."""
         self.wrapup_until: Instant | None = None
 
-    def stand(self, line: Line, priority: int, since: Instant, cost: int, interruptible: bool) -> None:
-        """Where it waits and what it takes. An interruptible task takes nothing from the capacity for live work."""
+    def stand(self, line: Line, priority: int, since: Instant) -> None:
+        """Where it waits."""
         self.line = line
         self.priority = priority
         self.since = since
         self.key = (-priority, since, self.number)
+
+    def cost_as(self, cost: int, interruptible: bool) -> None:
+        """What it takes. An interruptible task takes nothing from the capacity for live work."""
         self.cost = cost
         self.hard = 0 if interruptible and not self.live else cost
 

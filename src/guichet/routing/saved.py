@@ -68,7 +68,8 @@ def _restore_task(floor: Floor, saved: list[Any]) -> None:
         offers, legs, prefer, prefer_until, held, skips, wrapup_until,
     ) = saved  # fmt: skip
     task = Task(name, conversation, client, live, number)
-    task.stand(floor.line(queue, client, live, cost), priority, since, cost, interruptible=hard == 0)
+    task.stand(floor.line(queue, client, live, cost), priority, since)
+    task.cost, task.hard = cost, hard
     task.state, task.offers, task.legs = state, offers, legs
     task.prefer, task.prefer_until, task.held = prefer, prefer_until, held
     task.skips, task.wrapup_until = skips, wrapup_until

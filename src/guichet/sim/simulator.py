@@ -78,8 +78,8 @@ class Simulator:
             engine.set_queue(queue)
         for spec in centre.agents:
             engine.set_agent(spec)
-            engine.apply(AgentConnected(organisation="sim", agent=spec.id), 0)
-            engine.apply(PresenceChanged(organisation="sim", agent=spec.id, presence="available"), 0)
+            engine.apply(AgentConnected(organisation="sim", agent=spec.id), t=0)
+            engine.apply(PresenceChanged(organisation="sim", agent=spec.id, presence="available"), t=0)
 
     def run(self, contacts: int, batch: int, progress: Progress | None = None) -> Course:
         """Lets so many contacts arrive, a mark after each `batch` of them, and ends when all are gone."""
@@ -104,7 +104,7 @@ class Simulator:
             while (due := deadlines.next()) is not None and due[0] <= t:
                 fired = DeadlineFired(kind=due[1], id=due[2], due=due[0])
                 deadlines.drop(due[1], due[2])
-                self._serve(self.engine.apply(fired, t), t, course)
+                self._serve(self.engine.apply(fired, t=t), t, course)
             if isinstance(item, _Contact):
                 if kind == _LEAVE and item.begun:
                     continue
@@ -148,7 +148,7 @@ class Simulator:
             interruptible=spec.interruptible,
             since=t,
         )
-        self._serve(self.engine.apply(queued, t), t, course)
+        self._serve(self.engine.apply(queued, t=t), t, course)
         return contact
 
     def _serve(self, facts: Iterable[Fact], t: Instant, course: Course) -> None:
@@ -162,7 +162,7 @@ class Simulator:
             course.waits[contact.number] = t - contact.arrived
             course.served[contact.number] = 1
             accepted = OfferAccepted(offer=fact.offer, task=fact.task, agent=fact.agent)
-            self.engine.apply(accepted, t)
+            self.engine.apply(accepted, t=t)
             self._at(t + contact.service, _FINISH, contact)
 
     def _end(self, contact: _Contact, t: Instant, course: Course) -> None:
@@ -178,4 +178,4 @@ class Simulator:
             agent=contact.agent or None,
             outcome="done" if contact.begun else "abandoned",
         )
-        self._serve(self.engine.apply(fact, t), t, course)
+        self._serve(self.engine.apply(fact, t=t), t, course)
