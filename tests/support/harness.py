@@ -204,7 +204,9 @@ def _keep(rows: Rows, changes: Changes) -> None:
         erase_rows(rows, subject)
     for change in changes.rows.values():
         exists = (change.org, change.key) in rows[change.table.name]
-        assert not (change.fresh and not change.replaced and exists), f"{change.table.name}{change.key} twice"
+        row = f"{change.table.name}{change.key}"
+        assert not (change.fresh and not change.replaced and exists), f"{row} inserted twice"
+        assert change.fresh or change.deleted or exists, f"{row} updated, but there is none"
     apply_changes(rows, changes.rows.values())
 
 
