@@ -102,22 +102,23 @@ async def test_killed_when_the_key_was_written(opened: Opened) -> None:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of eight megabytes."""
+    """A file system of sixteen megabytes."""
     folder = tmp_path / "small"
     folder.mkdir()
     if os.geteuid() != 0:
         pytest.skip("only root may mount the small file system that this test fills")
-    mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(folder)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(folder)]
     mounted = subprocess.run(mount, capture_output=True, text=True, check=False)
     if mounted.returncode != 0:
         pytest.skip(f"mounting is refused here: {mounted.stderr.strip()}")
     yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    # Lazily: a test that failed half way may still hold files open.
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 async def test_a_full_disk_is_refused_loudly_and_nothing_is_lost(small_disk: Path) -> None:
     ballast = small_disk / "ballast"
-    ballast.write_bytes(bytes(3_000_000))
+    ballast.write_bytes(bytes(9_000_000))
     opened = await Opened("sqlite", small_disk / "data").open()
     store, later = opened.store, opened.clock.now() + HOUR
     await store.keys.ensure("s1")
@@ -141,7 +142,7 @@ async def test_a_full_disk_is_refused_loudly_and_nothing_is_lost(small_disk: Pat
     with pytest.raises(Refused, match=r"store\.full"):
         await sign_in_until_full()
     with pytest.raises(Full):
-        await store.blobs.put("s1", random_bytes(8_000_000))
+        await store.blobs.put("s1", random_bytes(16_000_000))
     with pytest.raises(Full):
         await opened.append([opened.entry(f"thing/{opened.seq}", random_bytes(50_000))])
     opened.seq -= 1
@@ -168,7 +169,7 @@ async def test_a_follower_works_again_when_there_is_space(small_disk: Path) -> N
         for _ in range(1_000):
             await database.write("INSERT INTO filler VALUES (?)", random_bytes(100_000))
 
-    ballast.write_bytes(bytes(4_000_000))
+    ballast.write_bytes(bytes(10_000_000))
     with pytest.raises(Full):
         await fill()
     ballast.unlink()

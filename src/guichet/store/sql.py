@@ -105,14 +105,15 @@ def quote(name: str) -> str:
     return f'"{name}"'
 
 
+Kind = Literal["delete", "insert", "update"]
+
+
 class Plan:
     """One statement that many changes of a batch share; each gives it one row of parameters."""
 
     __slots__ = ("columns", "json", "key", "kind", "table")
 
-    def __init__(
-        self, kind: Literal["delete", "insert", "update"], table: Table, columns: tuple[str, ...]
-    ) -> None:
+    def __init__(self, kind: Kind, table: Table, columns: tuple[str, ...]) -> None:
         types = shape(table).types
         unknown = [c for c in columns if c not in types]
         if unknown:
@@ -146,19 +147,17 @@ class Plan:
             return f"UPDATE {table} SET {', '.join(f'{quote(c)} = ?' for c in self.columns)} WHERE {where}"
         return f"DELETE FROM {table} WHERE {where}"
 
-    def postgres(self, arrays: str, fence: str) -> str:
-        """The statement over `unnest`ed arrays (`arrays`: "unnest($3::text[], ...)"), held back by `fence`,
-        a one-row (or, when fenced, empty) relation."""
+    def postgres(self, arrays: str, condition: str = "true") -> str:
+        """The statement over `unnest`ed arrays (`arrays`: "unnest($3::text[], ...)"), done under a condition."""
         table = quote(self.table.name)
         names = [f"p{i}" for i in range(len(self.parameters))]
-        source = f"{arrays} AS u({', '.join(names)}){', ' + fence if fence else ''}"
+        source = f"{arrays} AS u({', '.join(names)})"
         if self.kind == "insert":
-            columns = ", ".join(map(quote, self.columns))
-            return (
-                f"INSERT INTO {table} ({columns}) SELECT {', '.join('u.' + n for n in names)} FROM {source}"
-            )
+            columns, values = ", ".join(map(quote, self.columns)), ", ".join(f"u.{n}" for n in names)
+            return f"INSERT INTO {table} ({columns}) SELECT {values} FROM {source} WHERE {condition}"
         sets, keys = names[: len(self.columns)], names[len(self.columns) :]
-        where = " AND ".join(f"t.{quote(c)} = u.{n}" for c, n in zip(self.key, keys, strict=True))
+        same = [f"t.{quote(c)} = u.{n}" for c, n in zip(self.key, keys, strict=True)]
+        where = " AND ".join([*same, condition])
         if self.kind == "update":
             assigned = ", ".join(f"{quote(c)} = u.{n}" for c, n in zip(self.columns, sets, strict=True))
             return f"UPDATE {table} AS t SET {assigned} FROM {source} WHERE {where}"
@@ -168,14 +167,15 @@ class Plan:
 Parameters = tuple[Value, ...] | list[Value]
 Groups = dict[Plan, list[Parameters]]
 
-_plans: dict[tuple[str, int, tuple[str, ...]], Plan] = {}
-"""By kind, id of the table (which the plan keeps alive) and columns."""
+_plans: dict[tuple[Kind, int, tuple[str, ...]], Plan] = {}
+"""By kind, id of the table (which the plan keeps alive) and the columns that a change names."""
 
 
-def _plan(kind: Literal["delete", "insert", "update"], table: Table, columns: tuple[str, ...]) -> Plan:
-    plan = _plans.get((kind, id(table), columns))
+def _plan(kind: Kind, table: Table, named: tuple[str, ...]) -> Plan:
+    plan = _plans.get((kind, id(table), named))
     if plan is None:
-        plan = _plans[kind, id(table), columns] = Plan(kind, table, columns)
+        columns = (*named, "org") if kind == "insert" and "org" not in named else named
+        plan = _plans[kind, id(table), named] = Plan(kind, table, columns)
     return plan
 
 
@@ -187,23 +187,19 @@ def grouped(changes: Iterable[Change]) -> tuple[Groups, Groups]:
     deletes: Groups = {}
     rest: Groups = {}
     for change in changes:
-        table, values = change.table, change.values
+        values = change.values
         if values is None or change.replaced:
-            deletes.setdefault(_plan("delete", table, ()), []).append(change.key)
-            if values is None:
-                continue
-        if change.fresh:
-            row: list[Value] = list(values.values())
-            columns = tuple(values)
-            if "org" not in values:
-                row.append(change.org)
-                columns = (*columns, "org")
-            plan = _plan("insert", table, columns)
-        elif values:
-            plan = _plan("update", table, tuple(values))
-            row = [*values.values(), *change.key]
-        else:
+            deletes.setdefault(_plan("delete", change.table, ()), []).append(change.key)
+        if values is None or not (values or change.fresh):
             continue
+        if change.fresh:
+            plan = _plan("insert", change.table, tuple(values))
+            row: list[Value] = list(values.values())
+            if len(row) < len(plan.columns):
+                row.append(change.org)
+        else:
+            plan = _plan("update", change.table, tuple(values))
+            row = [*values.values(), *change.key]
         for i in plan.json:
             if row[i] is not None:
                 row[i] = _encode(row[i]).decode()

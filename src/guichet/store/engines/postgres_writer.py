@@ -24,6 +24,7 @@ _ENTRY_TYPES = (
 )  # fmt: skip
 _ANSWER_TYPES = "text", "text", "text", "bigint", "bytea"
 _JOB_TYPES = "text", "text", "text", "text", "bigint"
+_HELD = "EXISTS (SELECT FROM fence)"
 _values = msgspec.structs.astuple
 _encode = msgspec.json.Encoder().encode
 
@@ -55,7 +56,7 @@ class PostgresWriter:
         self._lock: Connection | None = None
         self._subject_tables: set[str] = set()
         self._rebuilding: set[str] = set()
-        self._sql: dict[tuple[object, ...], str] = {}
+        self._shapes = Shapes()
 
     async def _connect(self, settings: dict[str, str]) -> Connection:
         options = dict(CONNECTION)
@@ -116,21 +117,14 @@ class PostgresWriter:
 
     async def _statement(self, connection: Connection, batch: Batch, groups: Groups, form: Form) -> None:
         """The whole batch as one statement. Raises Fenced when the epoch is not the batch's."""
-        plans = sorted(groups, key=_number)
-        kind = bool(batch.entries), bool(batch.answers), bool(batch.jobs), *plans
-        sql = self._sql.get(kind)
-        if sql is None:
-            sql = self._sql[kind] = _batch_sql(batch, plans)
+        plans, sql = self._shapes.covering(groups)
         values: Arguments = [batch.shard, batch.epoch]
-        if batch.entries:
-            values.extend(map(list, zip(*map(_values, batch.entries), strict=True)))
-        if batch.answers:
-            values.extend(map(list, zip(*map(_values, batch.answers), strict=True)))
-        if batch.jobs:
-            jobs = ((new_id(), j.queue, j.key, _encode(j.payload).decode(), j.due) for j in batch.jobs)
-            values.extend(map(list, zip(*jobs, strict=True)))
+        values.extend(_columns(map(_values, batch.entries), len(_ENTRY_TYPES)))
+        values.extend(_columns(map(_values, batch.answers), len(_ANSWER_TYPES)))
+        jobs = ((new_id(), j.queue, j.key, _encode(j.payload).decode(), j.due) for j in batch.jobs)
+        values.extend(_columns(jobs, len(_JOB_TYPES)))
         for plan in plans:
-            values.extend(map(list, zip(*groups[plan], strict=True)))
+            values.extend(_columns(groups.get(plan, ()), len(plan.parameters)))
         if not await connection.fetchval(sql, *form(values)):
             raise Fenced(f"shard {batch.shard} is led under another epoch")
 
@@ -237,19 +231,51 @@ def as_is(values: Arguments) -> Arguments:
     return values
 
 
-_numbers: dict[Plan, int] = {}
+def _columns(rows: Iterable[Sequence[Any]], width: int) -> Iterable[list[Any]]:
+    """Rows turned into one array per column; `width` empty ones when there is no row."""
+    return list(map(list, zip(*rows, strict=True))) or [[] for _ in range(width)]
 
 
-def _number(plan: Plan) -> int:
-    """Puts the plans of a batch into one order, so that the same set is the same statement."""
-    return _numbers.setdefault(plan, len(_numbers))
+class Shapes:
+    """The statements that write batches, one for each set of plans, and not too many of them.
+
+    A new statement costs the server one to two milliseconds and about 300 kB for good; a part without rows costs
+    5 microseconds. So a batch may use the statement of a somewhat larger set, and beyond `MOST` statements one
+    that knows all plans.
+    """
+
+    MOST = 48
+    SPARE = 4
+
+    def __init__(self) -> None:
+        self._statements: dict[frozenset[Plan], tuple[list[Plan], str]] = {}
+        self._covers: dict[frozenset[Plan], tuple[list[Plan], str]] = {}
+
+    def covering(self, wanted: Iterable[Plan]) -> tuple[list[Plan], str]:
+        """The plans of a statement that has at least the wanted ones, in order, and its SQL."""
+        plans = frozenset(wanted)
+        found = self._covers.get(plans)
+        if found is None:
+            if len(self._covers) > 10_000:
+                self._covers.clear()
+            found = self._covers[plans] = self._cover(plans)
+        return found
+
+    def _cover(self, wanted: frozenset[Plan]) -> tuple[list[Plan], str]:
+        best = min((plans for plans in self._statements if wanted <= plans), key=len, default=None)
+        full = len(self._statements) >= self.MOST
+        if best is None or (len(best) > len(wanted) + self.SPARE and not full):
+            best = wanted.union(*self._statements) if full else wanted
+            ordered = list(best)
+            self._statements[best] = (ordered, _batch_sql(ordered))
+        return self._statements[best]
 
 
 def _unnest(types: Sequence[str], first: int) -> str:
     return f"unnest({', '.join(f'${n}::{kind}[]' for n, kind in enumerate(types, first))})"
 
 
-def _batch_sql(batch: Batch, plans: Sequence[Plan]) -> str:
+def _batch_sql(plans: Sequence[Plan]) -> str:
     """Each part inserts, updates or deletes from its arrays, unless the fence is empty."""
     parts = ["fence AS MATERIALIZED (SELECT FROM shard WHERE shard = $1 AND epoch = $2 FOR SHARE)"]
     first = 3
@@ -259,25 +285,24 @@ def _batch_sql(batch: Batch, plans: Sequence[Plan]) -> str:
         parts.append(f"c{len(parts)} AS ({sql.format(arrays=_unnest(types, first))})")
         first += len(types)
 
-    if batch.entries:
-        part(f"INSERT INTO fact (shard, {_ENTRY}) SELECT $1, u.* FROM {{arrays}} AS u, fence", _ENTRY_TYPES)
-    if batch.answers:
-        columns = "org, actor, key, t, answer"
-        part(f"INSERT INTO command_key ({columns}) SELECT u.* FROM {{arrays}} AS u, fence", _ANSWER_TYPES)
-    if batch.jobs:
-        part(
-            """INSERT INTO job (id, queue, key, payload, due, attempt, dead)
-            SELECT u.*, 0, 0 FROM {arrays} AS u, fence ON CONFLICT (queue, key) DO NOTHING""",
-            _JOB_TYPES,
-        )
+    part(
+        f"INSERT INTO fact (shard, {_ENTRY}) SELECT $1, u.* FROM {{arrays}} AS u WHERE {_HELD}", _ENTRY_TYPES
+    )
+    columns = "org, actor, key, t, answer"
+    part(f"INSERT INTO command_key ({columns}) SELECT u.* FROM {{arrays}} AS u WHERE {_HELD}", _ANSWER_TYPES)
+    part(
+        f"""INSERT INTO job (id, queue, key, payload, due, attempt, dead)
+        SELECT u.*, 0, 0 FROM {{arrays}} AS u WHERE {_HELD} ON CONFLICT (queue, key) DO NOTHING""",
+        _JOB_TYPES,
+    )
     for plan in plans:
-        part(plan.postgres("{arrays}", "fence"), plan.types("postgres"))
+        part(plan.postgres("{arrays}", _HELD), plan.types("postgres"))
     return f"WITH {', '.join(parts)} SELECT count(*) FROM fence"
 
 
 async def _apply(connection: Connection, groups: Groups, form: Form) -> None:
     for plan, rows in groups.items():
-        sql = plan.postgres(_unnest(plan.types("postgres"), 1), "")
+        sql = plan.postgres(_unnest(plan.types("postgres"), 1))
         await connection.execute(sql, *form(list(map(list, zip(*rows, strict=True)))))
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from concurrent.futures import Future
 
 import msgspec
 from pysqlite3 import dbapi2 as sqlite3
 
 from guichet.kit.clock import Instant
+from guichet.kit.errors import Refused
 from guichet.kit.faults import fault_point
 from guichet.kit.ids import new_id
 from guichet.store.engines.sqlite_file import Checkpointer, Readers, meaning, transaction
@@ -215,10 +217,23 @@ class LeaderSide:
         return await self._readers.read(sql, *values)
 
     async def write(self, sql: str, *values: object) -> Found:
-        async def work() -> Found:
-            with meaning():
-                return self._db.execute(sql, values).fetchall()
-
         if asyncio.get_running_loop() is self._loop:
-            return await work()
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work(), self._loop))
+            return self._write(sql, values)
+        future: Future[Found] = Future()
+
+        def work() -> None:
+            if future.set_running_or_notify_cancel():
+                try:
+                    future.set_result(self._write(sql, values))
+                except Exception as error:  # noqa: BLE001 - it is raised where the result is awaited
+                    future.set_exception(error)
+
+        try:
+            self._loop.call_soon_threadsafe(work)
+        except RuntimeError as error:
+            raise Refused("unavailable", "store.closed", "Guichet is stopping; try again later") from error
+        return await asyncio.wrap_future(future)
+
+    def _write(self, sql: str, values: tuple[object, ...]) -> Found:
+        with meaning():
+            return self._db.execute(sql, values).fetchall()
