@@ -16,7 +16,6 @@ _SUBJECT = re.compile(
     r"|absence du bureau|message d'absence|abwesenheitsnotiz|automatische antwort|respuesta automática)\b",
     re.IGNORECASE,
 )
-_DELIVERED = {"delivered": "delivered", "relayed": "sent", "expanded": "sent"}
 
 
 def automatic(header: dict[str, str], sender: str | None) -> Automatic:
@@ -40,7 +39,8 @@ def automatic(header: dict[str, str], sender: str | None) -> Automatic:
 
 
 class Report(msgspec.Struct, frozen=True):
-    """A report of delivery: what became of one of our mails, named by its Message-ID."""
+    """A report of delivery: what became of a mail, named by its Message-ID ("" when the report does not say).
+    "sent": under way still, or handed to a system that does not report."""
 
     message_id: str
     status: Literal["delivered", "sent", "bounced"]
@@ -48,7 +48,7 @@ class Report(msgspec.Struct, frozen=True):
 
 
 def delivery_report(mail: Message) -> Report | None:
-    """What a DSN (RFC 3464) says of the mail that it encloses; None when it is no DSN, or only of a delay."""
+    """What a DSN (RFC 3464) says of the mail that it encloses; None when it is no DSN."""
     if mail.get_content_type() != "multipart/report" or not mail.is_multipart():
         return None
     action = status = message_id = ""
@@ -61,11 +61,11 @@ def delivery_report(mail: Message) -> Report | None:
                 status = status or (found[1] if found else "")
         elif kind in ("message/rfc822", "text/rfc822-headers", "message/rfc822-headers"):
             message_id = message_id or _enclosed_id(part)
-    if not message_id or action in ("", "delayed"):
+    if not action:
         return None
     if action == "failed":
         return Report(message_id, "bounced", f"smtp.{status or '5.0.0'}")
-    return Report(message_id, "delivered" if _DELIVERED.get(action) == "delivered" else "sent")
+    return Report(message_id, "delivered" if action == "delivered" else "sent")
 
 
 def _parts(mail: Message) -> list[Message]:

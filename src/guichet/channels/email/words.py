@@ -44,17 +44,18 @@ _REAL = re.compile(
 
 def decoded(content: bytes, charset: str | None) -> str:
     """The text: by its charset where that fits, else UTF-8, else Windows-1252."""
-    for name in (_codec(charset), "utf-8"):
+    declared = _codec(charset)
+    for name in (declared, "utf-8"):
         if name is not None:
             try:
                 return _tidy(content.decode(name))
             except (UnicodeError, LookupError):
                 continue
-    declared = _codec(charset)
-    try:
-        return _tidy(content.decode(declared or "cp1252", "replace"))
-    except (UnicodeError, LookupError):
-        return _tidy(content.decode("cp1252", "replace"))
+    text = content.decode(declared or "utf-8", "replace")
+    broken = text.count("\ufffd")
+    if broken > sum(1 for c in text if c > "\x7f") - broken:  # more damage than sense: it is something else
+        text = content.decode("cp1252", "replace")
+    return _tidy(text)
 
 
 def _codec(charset: str | None) -> str | None:
