@@ -67,14 +67,14 @@ def show_offer(part: Routing, fact: OfferMade, at: At) -> Iterator[RowOp]:
         "forced": False,
     }
     yield Insert(WORK, (fact.agent, task.id), _work_values(part, task, at) | offered)
-    yield _agent_row(part, at, fact.agent)
+    yield from _agent_row(part, at, fact.agent)
     decision: dict[str, Value] = {
         "task": task.id,
         "conversation": task.conversation,
         "client": task.client,
         "agent": fact.agent,
         "t": at.t,
-        "record": msgspec.to_builtins(fact.record),
+        "record": msgspec.json.decode(msgspec.json.encode(fact.record)),
     }
     yield Insert(DECISION, (fact.offer,), decision)
 
@@ -87,7 +87,7 @@ def show_accepted(part: Routing, fact: OfferAccepted, at: At) -> Iterator[RowOp]
     yield Update(
         WORK, (fact.agent, task.id), {"state": "assigned", "deadline": None}, {"client": task.client}
     )
-    yield _agent_row(part, at, fact.agent)
+    yield from _agent_row(part, at, fact.agent)
 
 
 @project(OfferDeclined, OfferMissed, OfferWithdrawn)
@@ -98,7 +98,7 @@ def show_offer_over(
     task = part.engine(at.org).tasks[fact.task]
     yield _task_row(task, {"state": "queued", "agent": None})
     yield Delete(WORK, (fact.agent, task.id), {"client": task.client})
-    yield _agent_row(part, at, fact.agent)
+    yield from _agent_row(part, at, fact.agent)
 
 
 @project(TaskAssigned)
@@ -108,10 +108,10 @@ def show_assigned(part: Routing, fact: TaskAssigned, at: At) -> Iterator[RowOp]:
     yield _task_row(task, {"state": "assigned", "agent": fact.agent, "place": None})
     if fact.previous is not None:
         yield Delete(WORK, (fact.previous, task.id), {"client": task.client})
-        yield _agent_row(part, at, fact.previous)
+        yield from _agent_row(part, at, fact.previous)
     values: dict[str, Value] = {"state": "assigned", "forced": fact.forced}
     yield Insert(WORK, (fact.agent, task.id), _work_values(part, task, at) | values)
-    yield _agent_row(part, at, fact.agent)
+    yield from _agent_row(part, at, fact.agent)
 
 
 @project(TaskRequeued)
@@ -129,7 +129,7 @@ def show_requeued(part: Routing, fact: TaskRequeued, at: At) -> Iterator[RowOp]:
     yield _task_row(task, values)
     if fact.agent is not None:
         yield Delete(WORK, (fact.agent, task.id), {"client": task.client})
-        yield _agent_row(part, at, fact.agent)
+        yield from _agent_row(part, at, fact.agent)
 
 
 @project(WrapupStarted)
@@ -140,7 +140,7 @@ def show_wrapup(part: Routing, fact: WrapupStarted, at: At) -> Iterator[RowOp]:
     yield Update(
         WORK, (fact.agent, task.id), {"state": "wrapup", "deadline": fact.until}, {"client": task.client}
     )
-    yield _agent_row(part, at, fact.agent)
+    yield from _agent_row(part, at, fact.agent)
 
 
 @project(TaskEnded)
@@ -154,7 +154,7 @@ def show_ended(part: Routing, fact: TaskEnded, at: At) -> Iterator[RowOp]:
         yield Update(WORK, (fact.agent, fact.task), {"state": "parked", "deadline": None}, known)
     else:
         yield Delete(WORK, (fact.agent, fact.task), known)
-    yield _agent_row(part, at, fact.agent)
+    yield from _agent_row(part, at, fact.agent)
 
 
 @project(ConversationClosed)
@@ -170,7 +170,7 @@ def show_agent(
     part: Routing, fact: PresenceChanged | AgentConnected | AgentDisconnected | AgentVanished, at: At
 ) -> Iterator[RowOp]:
     """What the agent does, and whether a desk is open."""
-    yield _agent_row(part, at, fact.agent)
+    yield from _agent_row(part, at, fact.agent)
 
 
 @project(ConfigChanged)
@@ -221,8 +221,11 @@ def _work_values(part: Routing, task: Task, at: At) -> dict[str, Value]:
     }
 
 
-def _agent_row(part: Routing, at: At, name: str) -> Update:
-    return Update(AGENT_STATE, (at.org, name), _agent_values(part.engine(at.org).agents[name]))
+def _agent_row(part: Routing, at: At, name: str) -> Iterator[RowOp]:
+    """Nothing for somebody out of use, who has no row."""
+    agent = part.engine(at.org).agents[name]
+    if agent.profile is not None:
+        yield Update(AGENT_STATE, (at.org, name), _agent_values(agent))
 
 
 def _agent_values(agent: Agent) -> dict[str, Value]:
