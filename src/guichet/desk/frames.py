@@ -105,7 +105,7 @@ class Problem(msgspec.Struct, omit_defaults=True):
     limit: int | None = None
 
 
-class Refusal(ServerFrame, tag="refused", omit_defaults=True):
+class RefusedFrame(ServerFrame, tag="refused", omit_defaults=True):
     """A subscription that was not made or has ended, or a frame that made no sense (neither `sub` nor `id`)."""
 
     error: Problem
@@ -143,4 +143,4 @@ class Bye(ServerFrame, tag="bye"):
     reason: Literal["signed_out", "too_slow", "too_many", "stopping"]
 
 
-AnyServerFrame = Hello | Snapshot | Delta | Refusal | Answer | SignalFrame | Pong | Bye
+AnyServerFrame = Hello | Snapshot | Delta | RefusedFrame | Answer | SignalFrame | Pong | Bye

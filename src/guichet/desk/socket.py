@@ -179,13 +179,13 @@ class Socket:
                 continue
             if text is None or len(text) > frames.MAX_FRAME:
                 problem = Refused("too_large", "frame.too_large", "send less at once", limit=frames.MAX_FRAME)
-                self._push_frame(frames.Refusal(error=_problem(problem)))
+                self._push_frame(frames.RefusedFrame(error=_problem(problem)))
                 continue
             try:
                 frame = _frame.decode(text)
             except (msgspec.MsgspecError, UnicodeError):
                 problem = Refused("invalid", "frame.invalid", "this is no frame of the desk's protocol")
-                self._push_frame(frames.Refusal(error=_problem(problem)))
+                self._push_frame(frames.RefusedFrame(error=_problem(problem)))
                 continue
             await self._handle(frame)
 
@@ -221,7 +221,7 @@ class Socket:
                 ask.view, access.org, partition, self, access=access, name=ask.sub
             )
         except Refused as refused:
-            self._push_frame(frames.Refusal(sub=ask.sub, error=_problem(refused)))
+            self._push_frame(frames.RefusedFrame(sub=ask.sub, error=_problem(refused)))
             return
         if self._ended:
             self._desks.views.unsubscribe(subscription)
@@ -275,7 +275,7 @@ class Socket:
 
     def ended(self, subscription: Subscription, refused: Refused) -> None:
         self._drop(subscription.name)
-        self._push_frame(frames.Refusal(sub=subscription.name, error=_problem(refused)))
+        self._push_frame(frames.RefusedFrame(sub=subscription.name, error=_problem(refused)))
 
     def _signal(self, signal: Signal) -> None:
         if signal.agent != self.access.agent:
