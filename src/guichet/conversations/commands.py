@@ -156,6 +156,10 @@ def open_conversation(part: Conversations, ask: OpenConversation, now: Now) -> I
     customer = part.customers.get(ask.customer)
     if customer.org != now.org or customer.client != entry.client or customer.erased:
         raise invalid("customer", "customer.not_found", "there is no such customer of this client")
+    if ask.undo_seconds and not ask.outbox:
+        raise invalid(
+            "undo_seconds", "conversation.undo", "what the customer's view shows cannot be taken back"
+        )
     known = part.find(ask.conversation)
     if known is not None:
         if known.org != now.org or known.customer != ask.customer:

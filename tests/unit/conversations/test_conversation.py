@@ -389,3 +389,14 @@ def test_a_new_name_shows_where_somebody_is_at_work(house: Harness) -> None:
     house.do(house.agent("paul"), "describe_customer", customer="ines", name="Inès Leroy")
     assert house.row("conversation")["customer_name"] == "Inès Leroy"
     assert house.row("customer")["name"] == "Inès Leroy"
+
+
+def test_a_reply_that_the_customers_view_shows_cannot_be_held(house: Harness) -> None:
+    before = len(house.log)
+    with pytest.raises(Refused) as refused:
+        house.do(
+            house.visitor("ines"), "open_conversation", conversation="c9", customer="ines",
+            entry_point="shop-talk", live=True, outbox=False, undo_seconds=5,
+        )  # fmt: skip
+    assert refused.value.field == "undo_seconds"
+    assert len(house.log) == before
