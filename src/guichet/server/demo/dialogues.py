@@ -33,6 +33,7 @@ class Book(msgspec.Struct, frozen=True):
     reply_hello: list[str]
     reply_closing: list[str]
     abandoned: list[str]
+    generic: list[str]
     topic: list[Topic]
 
 
