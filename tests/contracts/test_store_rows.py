@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import traceback
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -118,6 +119,19 @@ async def test_a_broken_projection_writes_nothing(tabled: Opened) -> None:
         tabled.seq = 0
     assert await things(tabled) == {"a": thing("a")}
     assert await tabled.store.reader.last(0) == (0, 0)
+
+
+async def test_what_a_broken_change_held_is_not_quoted(tabled: Opened) -> None:
+    """The error ends in a log; the value may be a customer's words."""
+    for column, value in {"order": "secret words", "words": "secret \ud800", "done": "secret words"}.items():
+        with pytest.raises(BadChange) as raised:
+            await tabled.append(ops=[Insert(THING, ("secret key",), {column: value})])
+        lines = "".join(traceback.format_exception(raised.value)).splitlines()
+        assert not [line for line in lines if "secret" in line and not line.startswith("    ")]
+    await tabled.append(ops=[Insert(THING, ("secret key",), {})])
+    with pytest.raises(BadChange) as raised:
+        await tabled.append(ops=[Insert(THING, ("secret key",), {})])
+    assert "secret" not in str(raised.value)
 
 
 async def test_erasing_a_customer_takes_their_rows_in_every_table(tabled: Opened) -> None:

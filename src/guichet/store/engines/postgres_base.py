@@ -25,6 +25,7 @@ LOCKS = 0x67756963
 MIGRATION = -1
 
 POOL = 8
+CLOSING_SECONDS = 5.0
 
 
 @contextmanager
@@ -34,22 +35,28 @@ def meaning() -> Iterator[None]:
         with full_disk():
             yield
     except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        raise _translated(error) from error
+        translated = _translated(error)
+        if isinstance(translated, OSError):
+            raise translated from error
+        raise translated from None  # the original quotes values, which may be personal and end in a log
 
 
 def _translated(error: asyncpg.PostgresError | asyncpg.InterfaceError) -> Exception:
-    text = type(error).__name__
+    kind = type(error).__name__
     if isinstance(error, asyncpg.UniqueViolationError):
         name = error.constraint_name or ""
         if name.startswith("fact_"):
             return Conflict(name)
-        return DuplicateKey(name) if name == "command_key_once" else BadChange(f"{text}: {name}")
+        return DuplicateKey(name) if name == "command_key_once" else BadChange(f"{kind}: {name}")
     if isinstance(error, asyncpg.DiskFullError):
         return Full()
-    wrong = asyncpg.DataError, asyncpg.exceptions.DataError, asyncpg.IntegrityConstraintViolationError
-    if isinstance(error, (*wrong, asyncpg.SyntaxOrAccessError)):
-        return BadChange(f"{text}: {error}")
-    return OSError(errno.EIO, f"{text}: {error}")
+    if isinstance(error, asyncpg.exceptions.DataError):  # found before anything was sent
+        return BadChange(str(error).split(":", maxsplit=1)[0])
+    if isinstance(error, asyncpg.SyntaxOrAccessError):
+        return BadChange(f"{kind}: {error.args[0]}")
+    if isinstance(error, asyncpg.DataError | asyncpg.IntegrityConstraintViolationError):
+        return BadChange(f"{kind} in {error.table_name or '?'}.{error.column_name or '?'}")
+    return OSError(errno.EIO, f"{kind}: {error}")
 
 
 def clean(values: Sequence[Any]) -> list[Any]:
@@ -88,12 +95,20 @@ class Pools:
         here = asyncio.get_running_loop()
         for loop, pool in self._pools.items():
             if loop is here:
-                await pool.close()
+                await _close(pool)
             elif loop.is_running():
-                await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(pool.close(), loop))
+                await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(_close(pool), loop))
             else:
                 pool.terminate()
         self._pools.clear()
+
+
+async def _close(pool: Pool) -> None:
+    """Waits a moment for what is under way, then ends it."""
+    try:
+        await asyncio.wait_for(pool.close(), CLOSING_SECONDS)
+    except TimeoutError:
+        pool.terminate()
 
 
 CONNECTION: dict[str, Any] = {

@@ -54,6 +54,7 @@ class PostgresWriter:
         self._jobs = jobs
         self._connection: Connection | None = None
         self._lock: Connection | None = None
+        self._held: set[int] = set()
         self._subject_tables: set[str] = set()
         self._rebuilding: set[str] = set()
         self._shapes = Shapes()
@@ -77,14 +78,15 @@ class PostgresWriter:
 
     async def lead(self, shard: int) -> int:
         if self._lock is None or self._lock.is_closed():
-            lock = await self._connect(KEEPALIVES)
+            self._lock, self._held = await self._connect(KEEPALIVES), set()
+        if shard not in self._held:
             try:
                 with meaning():
-                    await lock.execute("SELECT pg_advisory_lock($1, $2)", LOCKS, shard)
+                    await self._lock.execute("SELECT pg_advisory_lock($1, $2)", LOCKS, shard)
             except BaseException:
-                lock.terminate()
+                self._lock.terminate()
                 raise
-            self._lock = lock
+            self._held.add(shard)
         sql = """INSERT INTO shard (shard, epoch) VALUES ($1, 1)
             ON CONFLICT (shard) DO UPDATE SET epoch = shard.epoch + 1 RETURNING epoch"""
         return int((await self._fetch(sql, shard))[0][0])

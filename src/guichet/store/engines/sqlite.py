@@ -13,7 +13,7 @@ from guichet.kit.clock import Clock, Instant
 from guichet.kit.errors import Refused
 from guichet.store.blobs import BlobFiles, Blobs
 from guichet.store.drafts import Drafts
-from guichet.store.engines.sqlite_file import Checkpointer, Readers, SqliteFile, connect
+from guichet.store.engines.sqlite_file import Checkpointer, Readers, SqliteFile, connect, empty_log
 from guichet.store.engines.sqlite_writer import LeaderSide, SqliteWriter, entries, last, streams
 from guichet.store.jobs import Jobs
 from guichet.store.keys import Keys
@@ -76,8 +76,7 @@ class SqliteStore:
         with ExitStack() as opening:
             opening.callback(os.close, _only_one(folder))
             self._db = opening.enter_context(closing(connect(folder / "guichet.db", "FULL", STEPS)))
-            checkpointer = Checkpointer(folder / "guichet.db", self._db)
-            self._checkpointer = opening.enter_context(closing(checkpointer))
+            checkpointer = opening.enter_context(closing(Checkpointer(folder / "guichet.db", self._db)))
             self._readers = opening.enter_context(closing(Readers(folder / "guichet.db")))
             self._keys_file = opening.enter_context(
                 closing(SqliteFile(folder / "keys.db", "FULL", KEY_STEPS))
@@ -87,7 +86,7 @@ class SqliteStore:
         self._followers: dict[str, SqliteFile] = {}
         side = LeaderSide(self._db, self._readers, leader_loop)
         wake = Wake()
-        self.writer = SqliteWriter(self._db, wake, self._checkpointer)
+        self.writer = SqliteWriter(self._db, wake, checkpointer)
         self.reader = SqliteReader(self._readers)
         self.keys = Keys(self._keys_file, master_key, after_destroy=self._empty_logs)
         self.sealer = Sealer(self.keys)
@@ -106,10 +105,8 @@ class SqliteStore:
 
     async def _empty_logs(self) -> None:
         """After an erasure: what was overwritten must not remain in the write-ahead logs either."""
-        await self._keys_file.checkpoint()
-        for file in self._followers.values():
-            await file.checkpoint()
-        await self._checkpointer.empty()
+        for name in ("keys", "guichet", *self._followers):
+            await asyncio.to_thread(empty_log, self._folder / f"{name}.db")
 
     async def close(self) -> None:
         """Ends threads and closes files. The leader must have stopped."""

@@ -7,7 +7,7 @@ import errno
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -37,15 +37,16 @@ def connect(path: Path, synchronous: Synchronous, steps: Sequence[Sequence[str]]
         db = sqlite3.connect(
             path, isolation_level=None, check_same_thread=False, cached_statements=1_000, timeout=10
         )
-        for pragma in (
-            "journal_mode = WAL",
-            f"synchronous = {synchronous}",
-            "secure_delete = ON",
-            "cache_size = -16000",
-            "temp_store = MEMORY",
-        ):
-            db.execute(f"PRAGMA {pragma}").fetchall()
     try:
+        with meaning():
+            for pragma in (
+                "journal_mode = WAL",
+                f"synchronous = {synchronous}",
+                "secure_delete = ON",
+                "cache_size = -16000",
+                "temp_store = MEMORY",
+            ):
+                db.execute(f"PRAGMA {pragma}").fetchall()
         done = db.execute("PRAGMA user_version").fetchone()[0]
         if done > len(steps):
             raise NewerDatabase(
@@ -171,15 +172,11 @@ class Checkpointer:
         self._pages += pages
         if self._pages >= self.EVERY and not self._running:
             self._pages, self._running = 0, True
-            self._thread.submit(self._run, "PASSIVE")
+            self._thread.submit(self._run)
 
-    async def empty(self) -> None:
-        """Nothing that was overwritten remains in the write-ahead log after this."""
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._run, "TRUNCATE")
-
-    def _run(self, how: str) -> None:
+    def _run(self) -> None:
         try:
-            self._db.execute(f"PRAGMA wal_checkpoint({how})").fetchall()
+            self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
         except sqlite3.Error as error:  # a full disk, most likely: the log itself says so to those who write
             log.warning("checkpoint failed", error=str(error))
         finally:
@@ -188,6 +185,15 @@ class Checkpointer:
     def close(self) -> None:
         self._thread.shutdown()
         self._db.close()
+
+
+def empty_log(path: Path) -> None:
+    """Moves a file's write-ahead log into it and cuts it to nothing, so that what was overwritten in the file does
+    not remain there. Waits for whoever writes or reads; raises OSError when that takes too long."""
+    with meaning(), closing(sqlite3.connect(path, isolation_level=None, timeout=5)) as db:
+        busy = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+    if busy:
+        raise OSError(errno.EBUSY, f"{path.name} is in use: its write-ahead log could not be emptied")
 
 
 class SqliteFile:
@@ -228,10 +234,6 @@ class SqliteFile:
         except BaseException:
             await self._run(self._db.rollback)
             raise
-
-    async def checkpoint(self) -> None:
-        """Moves the write-ahead log into the file and empties it, so that nothing overwritten remains there."""
-        await self._run(lambda: self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall())
 
     def close(self) -> None:
         self._readers.close()
