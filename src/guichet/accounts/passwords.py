@@ -40,10 +40,6 @@ class Passwords:
         hashed = await self._on_a_core(self._hash, password)
         await self._secrets.put(org, _name(agent), hashed.encode())
 
-    async def exists(self, org: str, agent: str) -> bool:
-        """Whether the agent has ever set one."""
-        return await self._secrets.get(org, _name(agent)) is not None
-
     async def verify(self, org: str, agent: str, password: str) -> bool:
         """Whether this is the agent's password. Raises Refused when too many are waiting."""
         stored = await self._secrets.get(org, _name(agent))
