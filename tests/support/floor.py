@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import pytest
+
 import guichet.routing.commands
 import guichet.routing.projections
 import guichet.routing.reactors  # noqa: F401 (each registers what it holds)
 from guichet.accounts.part import Accounts
 from guichet.conversations.part import Conversations
 from guichet.customers.part import Customers
-from guichet.events.base import Fact
+from guichet.events.base import Fact, decode
+from guichet.kit.errors import Refused
+from guichet.leader.registry import At
 from guichet.leader.state import State
+from guichet.routing.check import DecisionCheck
 from guichet.routing.engine import Engine
 from guichet.routing.part import Routing
-from tests.support.harness import Harness, config, customer, furnished
+from tests.support.harness import Harness, config, customer, furnished, names
 
 
 def new_state() -> State:
@@ -30,6 +35,18 @@ def floor(*ready: str) -> Harness:
     for agent in ready:
         come(house, agent)
     return house
+
+
+def check_decisions(house: Harness) -> None:
+    """Fed with the log's inputs alone, a new engine decides the same."""
+    state = new_state()
+    check = DecisionCheck(state.part(Routing))
+    for entry in house.log:
+        fact = decode(entry.type, entry.type_version, entry.data)
+        at = At(entry.seq, entry.t, entry.org, entry.actor, entry.version)
+        state.fold(fact, at)
+        check.after(fact, at)
+    check.finish()
 
 
 def come(house: Harness, agent: str, org: str = "org") -> list[Fact]:
@@ -73,3 +90,30 @@ def offer_to(house: Harness, agent: str) -> str:
 def accept(house: Harness, agent: str) -> list[Fact]:
     """The agent accepts the one offer that they have."""
     return house.do(house.agent(agent), "accept_offer", offer=offer_to(house, agent))
+
+
+def say(house: Harness, message: str, conversation: str = "c1") -> list[str]:
+    """Inès writes; gives the names of the facts."""
+    ines = house.visitor("ines")
+    return names(house.do(ines, "receive_message", conversation=conversation, message=message, text="Allô"))
+
+
+def reply(house: Harness, agent: str = "paul", message: str = "a1") -> list[str]:
+    """The agent answers."""
+    return names(
+        house.do(house.agent(agent), "send_message", conversation="c1", message=message, text="Bonjour")
+    )
+
+
+def close(house: Harness, agent: str = "paul") -> list[str]:
+    """The agent closes the conversation."""
+    return names(house.do(house.agent(agent), "close", conversation="c1"))
+
+
+def refused(house: Harness, agent: str, name: str, /, **payload: object) -> str:
+    """The code with which a command is refused, which leaves no trace."""
+    before = len(house.log)
+    with pytest.raises(Refused) as caught:
+        house.do(house.agent(agent), name, **payload)
+    assert len(house.log) == before
+    return caught.value.code
