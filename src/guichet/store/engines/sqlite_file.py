@@ -156,7 +156,7 @@ class Checkpointer:
     """
 
     EVERY = 1_000
-    OVERDUE = 16_000
+    OVERDUE = 8_000
     """Pages of 4 KiB."""
 
     def __init__(self, path: Path, writer: sqlite3.Connection) -> None:
