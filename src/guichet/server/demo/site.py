@@ -23,6 +23,7 @@ from guichet.server.demo.traffic import Traffic
 FILES = {
     "page.css": "text/css",
     "shop.css": "text/css",
+    "mark.svg": "image/svg+xml",
     "start.js": "text/javascript",
     "mail.js": "text/javascript",
 }
@@ -231,7 +232,7 @@ def _good(product: dict[str, Any], words: dict[str, str]) -> str:
     number = f"{product['price']:,}".replace(",", "\u202f" if words["language"] == "fr" else ",")
     price = words["shop_price"].replace("{price}", number)
     return (
-        f'<li><svg viewBox="0 0 120 90" aria-hidden="true">{product["draw"]}</svg><h3>{escape(name)}</h3>'
+        f'<li><svg viewBox="0 0 120 90" aria-hidden="true">{product["draw"]}</svg><h2>{escape(name)}</h2>'
         f'<p>{escape(about)}</p><p class="price">{escape(price)}</p></li>'
     )
 

@@ -63,7 +63,7 @@ export function Panel({ onClose }: { onClose: () => void }): JSX.Element {
         if (writing) files.add(event.dataTransfer?.files);
       }}
     >
-      <header class="head">
+      <div class="head">
         <span class="mark" aria-hidden="true">
           {view.door?.client.mark ?? view.door?.client.name.slice(0, 1) ?? ""}
         </span>
@@ -85,7 +85,7 @@ export function Panel({ onClose }: { onClose: () => void }): JSX.Element {
         >
           <DownIcon />
         </button>
-      </header>
+      </div>
 
       {leaving && (
         <div class="bar ask" role="group" aria-label={say("end_ask")}>
@@ -122,12 +122,12 @@ export function Panel({ onClose }: { onClose: () => void }): JSX.Element {
       )}
 
       {view.stage === "ended" && (
-        <footer class="ended">
+        <div class="ended">
           <span role="status">{say("ended")}</span>
           <button type="button" class="firm" onClick={() => chat.again()}>
             {say("again")}
           </button>
-        </footer>
+        </div>
       )}
       {writing && <Composer files={files} />}
       {dropping && <div class="drop">{say("drop")}</div>}

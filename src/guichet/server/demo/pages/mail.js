@@ -5,7 +5,7 @@ const [nav, main, column, problem, status] = ["threads", "main", "column", "prob
   document.getElementById(id),
 );
 const when = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" });
-let threads = [];
+let threads = null;
 let open = null;
 let writing = false;
 const seen = new Set(JSON.parse(localStorage.getItem("demo:mail:seen") ?? "[]"));
@@ -26,7 +26,7 @@ async function ask(path, body) {
 
 function showThreads() {
   nav.replaceChildren(
-    ...threads.map((thread) => {
+    ...(threads ?? []).map((thread) => {
       const last = thread.letters.at(-1);
       const button = make(
         "button",
@@ -40,14 +40,14 @@ function showThreads() {
       return button;
     }),
   );
-  if (threads.length === 0) nav.append(make("p", { className: "empty", textContent: words.mail_empty }));
+  if (threads?.length === 0) nav.append(make("p", { className: "empty", textContent: words.mail_empty }));
 }
 
 function choose(id) {
   open = id;
   writing = false;
   problem.textContent = status.textContent = "";
-  const thread = threads.find((each) => each.id === id);
+  const thread = threads?.find((each) => each.id === id);
   for (const letter of thread?.letters ?? []) seen.add(letter.id);
   localStorage.setItem("demo:mail:seen", JSON.stringify([...seen].slice(-500)));
   showThreads();
@@ -86,7 +86,7 @@ function showLetter(letter) {
 }
 
 function showColumn() {
-  const thread = threads.find((each) => each.id === open);
+  const thread = threads?.find((each) => each.id === open);
   if (writing) column.replaceChildren(make("h2", { textContent: words.mail_new }), form(null));
   else if (thread)
     column.replaceChildren(
@@ -144,14 +144,14 @@ function form(thread) {
 async function refresh() {
   const answer = await ask("/demo/mail/threads");
   if (JSON.stringify(answer.threads) === JSON.stringify(threads)) return;
-  const before = threads.find((each) => each.id === open)?.letters.length;
+  const before = threads?.find((each) => each.id === open)?.letters.length;
   threads = answer.threads;
   showThreads();
-  const now = threads.find((each) => each.id === open)?.letters.length;
+  const now = threads?.find((each) => each.id === open)?.letters.length;
   const busy = column.contains(document.activeElement) && document.activeElement.tagName === "TEXTAREA";
   if (before !== now && !busy) showColumn();
   else if (before !== now) {
-    const thread = threads.find((each) => each.id === open);
+    const thread = threads?.find((each) => each.id === open);
     column.querySelector("form").before(...thread.letters.slice(before).map(showLetter));
   }
 }
