@@ -1,17 +1,22 @@
-import "@mantine/core/styles.css";
+import "@guichet/ui/styles";
+import "./app/app.css";
 
-import { MantineProvider, Title } from "@mantine/core";
-import { theme } from "@guichet/ui";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
+
+import { App } from "./app/App.tsx";
+import { discover } from "./app/registry.ts";
+import { begin } from "./store/session.ts";
+import { followSettings } from "./store/settings.ts";
 
 const root = document.getElementById("root");
 if (root === null) throw new Error("index.html has no element #root");
 
+discover();
+followSettings();
+void begin();
 createRoot(root).render(
   <StrictMode>
-    <MantineProvider theme={theme} defaultColorScheme="auto">
-      <Title>Guichet</Title>
-    </MantineProvider>
+    <App />
   </StrictMode>,
 );

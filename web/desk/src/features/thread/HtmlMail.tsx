@@ -1,0 +1,69 @@
+import { useQuery } from "@tanstack/react-query";
+import { useRef, useState, type JSX } from "react";
+import { useTranslation } from "react-i18next";
+
+import { Bones } from "@guichet/ui";
+import { http } from "../../net/index.ts";
+
+/**
+ * A mail as its sender laid it out. The server has cleaned it; here it stands in a frame that may run
+ * nothing, sends nothing, and loads no picture from elsewhere unless asked to.
+ */
+function framed(html: string, pictures: boolean): string {
+  const images = pictures ? "data: https: http:" : "data:";
+  const policy = `default-src 'none'; style-src 'unsafe-inline'; img-src ${images}; font-src data:; form-action 'none'`;
+  return `<!doctype html><meta http-equiv="Content-Security-Policy" content="${policy}"><base target="_blank"><style>body{margin:8px;font:14px/1.45 system-ui,sans-serif;color:#171a21;background:#fff;overflow-wrap:anywhere}img{max-width:100%;height:auto}table{max-width:100%}</style>${html}`;
+}
+
+export function HtmlMail({ conversation, address }: { conversation: string; address: string }): JSX.Element {
+  const { t } = useTranslation();
+  const frame = useRef<HTMLIFrameElement>(null);
+  const [height, setHeight] = useState(160);
+  const [pictures, setPictures] = useState(false);
+  const path = `/api/attachments/${encodeURIComponent(conversation)}/${encodeURIComponent(address)}`;
+  const mail = useQuery({
+    queryKey: ["mail", conversation, address],
+    queryFn: () => http.get<string>(path),
+    staleTime: Infinity,
+  });
+
+  function measure(): void {
+    const page = frame.current?.contentDocument?.documentElement;
+    if (page) setHeight(Math.min(4_000, Math.max(60, page.scrollHeight)));
+  }
+
+  if (mail.isPending) return <Bones rows={3} height={30} label={t("app.loading")} />;
+  if (mail.isError) {
+    return (
+      <p className="ui-error">
+        {t("mail.cannot_show")}{" "}
+        <button type="button" className="ui-link" onClick={() => void mail.refetch()}>
+          {t("app.retry")}
+        </button>
+      </p>
+    );
+  }
+  const remote = /<img[^>]+src=["']?https?:/i.test(mail.data);
+  return (
+    <div className="html-mail">
+      {remote && !pictures && (
+        <p className="soft">
+          {t("mail.pictures_off")}{" "}
+          <button type="button" className="ui-link" onClick={() => setPictures(true)}>
+            {t("mail.show_pictures")}
+          </button>
+        </p>
+      )}
+      <iframe
+        ref={frame}
+        onLoad={measure}
+        title={t("mail.original")}
+        // Same origin only so that its height can be read; without allow-scripts nothing in it can run.
+        sandbox="allow-same-origin allow-popups allow-popups-to-escape-sandbox"
+        referrerPolicy="no-referrer"
+        srcDoc={framed(mail.data, pictures)}
+        style={{ height }}
+      />
+    </div>
+  );
+}

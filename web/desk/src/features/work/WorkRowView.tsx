@@ -1,0 +1,87 @@
+import { IconArrowBackUp, IconClockPause, IconHourglass } from "@tabler/icons-react";
+import { memo, type JSX } from "react";
+import { useTranslation } from "react-i18next";
+
+import { pathTo, To } from "../../app/router.tsx";
+import { ChannelIcon } from "../../shared/channels.tsx";
+import { ClientMark } from "../../shared/ClientMark.tsx";
+import { Since, Until } from "../../shared/time.tsx";
+import { useSeen } from "../../store/seen.ts";
+import { useConfig } from "../../store/directory.ts";
+import type { WorkItem } from "./items.ts";
+
+function Clock({ item }: { item: WorkItem }): JSX.Element | null {
+  const { work, conversation } = item;
+  const within = useConfig("queue", work.queue)?.["answer_within_seconds"];
+  const bound = (typeof within === "number" ? within : 60) * 1000;
+  if (work.state === "wrapup")
+    return work.deadline === null ? null : <Until at={work.deadline} late={10_000} />;
+  if (work.state === "parked") return work.deadline === null ? null : <Until at={work.deadline} />;
+  if (!work.live && work.deadline !== null) return <Until at={work.deadline} late={bound / 4} />;
+  const since = conversation?.waiting_since ?? null;
+  if (since === null) return null;
+  return <Since at={since} late={bound / 2} veryLate={bound} />;
+}
+
+/** One conversation in hand: channel, customer, client, what was said last, and how long the customer waits. */
+export const WorkRowView = memo(function WorkRowView({
+  item,
+  chosen,
+}: {
+  item: WorkItem;
+  chosen: boolean;
+}): JSX.Element {
+  const { t } = useTranslation();
+  const { work, conversation } = item;
+  const seen = useSeen(work.conversation);
+  const unread =
+    !chosen && conversation !== null && conversation.last_author === "customer" && conversation.n > seen;
+  const ours =
+    conversation !== null && conversation.last_author !== "customer" && conversation.last_words !== null;
+  const name = conversation?.customer_name || t("customer.nameless");
+  return (
+    <To
+      to={pathTo("work", work.conversation)}
+      className="work-row"
+      data-row
+      data-unread={unread || undefined}
+      aria-current={chosen ? "true" : undefined}
+    >
+      <ChannelIcon channel={conversation?.channel ?? work.channel} />
+      <span className="work-row-body">
+        <span className="work-row-line">
+          <span className="work-row-name cut">{name}</span>
+          <ClientMark client={work.client} />
+          <span className="work-row-gap" />
+          <Clock item={item} />
+        </span>
+        <span className="work-row-line">
+          {work.state === "wrapup" && (
+            <span className="tag" data-tone="warn">
+              <IconHourglass size={12} aria-hidden /> {t("work.wrapup")}
+            </span>
+          )}
+          {work.state === "parked" && (
+            <span className="tag">
+              <IconClockPause size={12} aria-hidden /> {t("work.parked_mark")}
+            </span>
+          )}
+          {ours && (
+            <IconArrowBackUp size={13} className="soft" role="img" aria-label={t("work.we_answered")} />
+          )}
+          <span className="work-row-words cut">
+            {conversation?.subject_line && (
+              <span className="work-row-subject">{conversation.subject_line} </span>
+            )}
+            {conversation?.last_words || (conversation?.subject_line ? "" : t("work.no_words"))}
+          </span>
+          {unread && (
+            <span className="unread">
+              <span className="hidden">{t("work.unread")}</span>
+            </span>
+          )}
+        </span>
+      </span>
+    </To>
+  );
+});

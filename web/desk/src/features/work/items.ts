@@ -1,0 +1,61 @@
+import type { ConversationRow, WorkRow } from "@guichet/protocol";
+
+/** One line of the work list. */
+export interface WorkItem {
+  work: WorkRow;
+  /** Null until its row has come. */
+  conversation: ConversationRow | null;
+}
+
+export type Section = "live" | "deferred" | "parked";
+
+export interface Sections {
+  offers: WorkItem[];
+  live: WorkItem[];
+  deferred: WorkItem[];
+  parked: WorkItem[];
+}
+
+/** Since when the customer waits for a word of ours; later than everything when he does not (any more). */
+function waits(item: WorkItem): number {
+  if (item.work.state === "wrapup") return Number.MAX_SAFE_INTEGER;
+  return item.conversation?.waiting_since ?? Number.MAX_SAFE_INTEGER;
+}
+
+function due(item: WorkItem): number {
+  return item.work.deadline ?? Number.MAX_SAFE_INTEGER;
+}
+
+/**
+ * Offers by deadline; live work by how long the customer waits, what awaits the customer after it; deferred
+ * work by when the answer is due; parked work by when it comes back.
+ */
+export function arrange(
+  rows: readonly WorkRow[],
+  conversations: ReadonlyMap<string, ConversationRow>,
+): Sections {
+  const sections: Sections = { offers: [], live: [], deferred: [], parked: [] };
+  for (const work of rows) {
+    const item = { work, conversation: conversations.get(work.conversation) ?? null };
+    if (work.state === "offered") sections.offers.push(item);
+    else if (work.state === "parked") sections.parked.push(item);
+    else sections[work.live ? "live" : "deferred"].push(item);
+  }
+  sections.offers.sort((a, b) => due(a) - due(b));
+  sections.live.sort((a, b) => waits(a) - waits(b) || a.work.since - b.work.since);
+  sections.deferred.sort((a, b) => due(a) - due(b) || a.work.since - b.work.since);
+  sections.parked.sort((a, b) => due(a) - due(b) || a.work.since - b.work.since);
+  return sections;
+}
+
+/** The order in which the keys walk through the list. */
+export function walk(sections: Sections): string[] {
+  return [...sections.live, ...sections.deferred, ...sections.parked].map((item) => item.work.conversation);
+}
+
+/** After a close: the next one in which a customer waits, else the first of the list. */
+export function nextAfter(sections: Sections, closed: string): string | null {
+  const left = [...sections.live, ...sections.deferred].filter((item) => item.work.conversation !== closed);
+  const waiting = left.find((item) => waits(item) < Number.MAX_SAFE_INTEGER) ?? left[0];
+  return waiting?.work.conversation ?? null;
+}

@@ -1,0 +1,89 @@
+import type { Role } from "@guichet/protocol";
+import { createStore } from "zustand/vanilla";
+import { useStore } from "zustand";
+
+import { closeNet, http, openNet, refusalOf, theNet, whenSignedOut } from "../net/index.ts";
+import { forgetViews } from "./views.ts";
+
+export interface Me {
+  agent: string;
+  name: string;
+  role: Role;
+  organisation: string;
+}
+
+export interface Session {
+  phase: "asking" | "unreachable" | "setup" | "signed_out" | "signed_in";
+  me: Me | null;
+  /** Why the last session ended, where the server said so. */
+  ended: string | null;
+}
+
+export const session = createStore<Session>(() => ({ phase: "asking", me: null, ended: null }));
+
+export function useSession<Picked>(select: (state: Session) => Picked): Picked {
+  return useStore(session, select);
+}
+
+/** The agent who is signed in; only for screens that are drawn when somebody is. */
+export function useMe(): Me {
+  const me = useStore(session, (state) => state.me);
+  if (!me) throw new Error("nobody is signed in");
+  return me;
+}
+
+function enter(me: Me): void {
+  forgetViews();
+  const { link } = openNet(me);
+  link.status.subscribe((status) => {
+    if (status.phase === "over") leave(status.reason);
+  });
+  session.setState({ phase: "signed_in", me, ended: null });
+}
+
+function leave(reason: string | null): void {
+  if (session.getState().phase !== "signed_in") return;
+  session.setState({ phase: "signed_out", me: null, ended: reason });
+  closeNet();
+  forgetViews();
+}
+
+/** Finds out who is here: an agent with a session, nobody, or a house that is not yet founded. */
+export async function begin(): Promise<void> {
+  try {
+    enter(await http.get<Me>("/api/me"));
+  } catch (error) {
+    if (refusalOf(error).kind !== "signed_out") {
+      session.setState({ phase: "unreachable" });
+      return;
+    }
+    try {
+      const { needed } = await http.get<{ needed: boolean }>("/api/setup");
+      session.setState({ phase: needed ? "setup" : "signed_out" });
+    } catch {
+      session.setState({ phase: "unreachable" });
+    }
+  }
+}
+
+export async function signIn(email: string, password: string): Promise<void> {
+  await http.post("/api/sign-in", { email, password });
+  enter(await http.get<Me>("/api/me"));
+}
+
+export async function signOut(): Promise<void> {
+  await http.post("/api/sign-out");
+  leave(null);
+}
+
+whenSignedOut(() => leave("expired"));
+
+/** When the line is lost, the session may be too (signed out elsewhere while asleep): ask once. */
+export async function stillMe(): Promise<void> {
+  try {
+    await http.get<Me>("/api/me");
+    theNet().link.hurry();
+  } catch (error) {
+    if (refusalOf(error).kind === "signed_out") leave("expired");
+  }
+}
