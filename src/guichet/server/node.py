@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from importlib import metadata
 
 import structlog
@@ -62,7 +62,7 @@ class Node:
         self.lines = Lines(store.reader, self.directory, clock)
         self.listeners: list[Listener] = [self._follow_config, self.lines.committed]
         """Told of every commit, in this order: who may read is known before anybody is shown anything."""
-        self._thread = thread
+        self.thread = thread
         self.indexer = Runner(
             SearchIndex(), store.follower("search"), store.reader, store.sealer, shard=SHARD
         )
@@ -80,8 +80,16 @@ class Node:
         self._leader: asyncio.Task[None] | None = None
 
     @classmethod
-    async def open(cls, settings: ProcessSettings, clock: Clock | None = None) -> Node:
-        """Opens the store and waits until it leads. Raises Refused, NewerDatabase, OSError."""
+    async def open(
+        cls,
+        settings: ProcessSettings,
+        clock: Clock | None = None,
+        before_leading: Callable[[Node], Awaitable[object]] | None = None,
+    ) -> Node:
+        """Opens the store and waits until it leads. Raises Refused, NewerDatabase, OSError.
+
+        `before_leading` may write to the log while nobody leads (a demonstration's history).
+        """
         stages.load()
         settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         thread = LoopThread("leader", uvloop.new_event_loop)
@@ -95,6 +103,12 @@ class Node:
             thread.stop()
             raise
         node = cls(settings, clock, store, thread)
+        if before_leading is not None:
+            try:
+                await before_leading(node)
+            except BaseException:
+                await node.close()
+                raise
         node._leader = node.supervisor.start("leading", node.leading.run())
         await node.leading.ready.wait()
         await node.read_config()
@@ -123,7 +137,7 @@ class Node:
             await asyncio.wait([self._leader])
         await self.supervisor.close()
         await self.store.close()
-        self._thread.stop()
+        self.thread.stop()
 
     # -- what others are told -------------------------------------------------------------------------
 

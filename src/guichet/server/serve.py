@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from typing import Any
 
 import uvicorn
 from rich.console import Console
-from starlette.routing import BaseRoute, Route
+from starlette.routing import Route
 
+from guichet.kit.clock import SystemClock
 from guichet.kit.errors import Refused
 from guichet.server.app import new_app, to_desk
+from guichet.server.demo import Demo
 from guichet.server.node import Node
 from guichet.server.settings import ProcessSettings
 from guichet.server.web import Web
@@ -22,24 +26,49 @@ async def run(settings: ProcessSettings, *, demo: bool = False, traffic: bool = 
     """Serves until SIGINT or SIGTERM. Raises Refused when a port or the data directory cannot be had."""
     console = Console()
     listener = listen(settings.host, settings.port)
-    console.print("opening the data directory ...", style="dim")
-    node = await Node.open(settings)
-    try:
+    if not settings.port:
+        settings = settings.model_copy(update={"port": listener.getsockname()[1]})
+    async with AsyncExitStack() as opened:
+        clock = SystemClock()
+        shown = Demo(settings, clock, lambda: (settings.smtp_host, settings.smtp_port)) if demo else None
+        if shown is not None:
+            await shown.open()
+            opened.push_async_callback(shown.close)
+        console.print(f"opening {settings.data_dir} ...", style="dim")
+        node = await Node.open(settings, clock, _seeding(shown, console))
+        opened.push_async_callback(node.close)
         node.work()
         web = Web(node)
-        routes: list[BaseRoute] = web.routes()
-        if not demo:
+        opened.callback(web.close)
+        routes = web.routes()
+        if shown is not None:
+            await shown.begin(node.submit, node.directory, traffic=traffic)
+            routes.extend(shown.routes())
+        else:
             routes.append(Route("/", to_desk))
         app = new_app(node.build, lambda: health(node), routes)
         config = uvicorn.Config(
             app, loop="uvloop", ws="websockets-sansio", ws_per_message_deflate=False, log_config=None,
             access_log=False, timeout_graceful_shutdown=GRACE_SECONDS, lifespan="off", server_header=False,
         )  # fmt: skip
-        console.print(f"Guichet {node.build} answers at {settings.url}")
+        console.print(f"[bold]Guichet {node.build}[/bold] answers at {settings.url}")
+        for line in shown.lines() if shown is not None else ():
+            console.print("  " + line, highlight=False, soft_wrap=True)
         await uvicorn.Server(config).serve(sockets=[listener])
-        web.close()
-    finally:
-        await node.close()
+
+
+def _seeding(demo: Demo | None, console: Console) -> Callable[[Node], Awaitable[object]] | None:
+    """Fills an empty demonstration with its history before anybody leads."""
+    if demo is None:
+        return None
+
+    async def seed(node: Node) -> None:
+        def progress(text: str) -> None:
+            console.print(text, style="dim")
+
+        await demo.seed(node.store, node.thread.run, node.hasher, progress)
+
+    return seed
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 
 from guichet.accounts.part import Accounts, Rules
 from guichet.channels import registry as channels
