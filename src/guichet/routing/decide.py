@@ -133,6 +133,8 @@ def _not_kept(floor: Floor, task: Task, agents: list[Agent], t: Instant) -> list
 
 def _kept(floor: Floor, agent: Agent, task: Task, t: Instant) -> bool:
     """Whether the agent must not take `task` because a starving one before it waits for their capacity."""
+    if floor.index.uniform:
+        return False
     limit = t - floor.rules.starving
     for line in floor.index.lines_of(floor.index.waiting & _mask(agent)):
         cost = line.queue.cost

@@ -38,6 +38,8 @@ class Index:
         self.by_turn: dict[int, Agent] = {}
         self.waiting = 0
         """Bits of the open lines where somebody waits."""
+        self.uniform = True
+        """Whether all lines ask for the same capacity, so that none can starve another."""
         self.agents = 0
         self.version = 0
         """Rises when an agent joins or leaves a profile, so that lines count anew."""
@@ -150,6 +152,7 @@ class Index:
         """Takes over what the queue asks for now."""
         bit = 1 << line.bit
         line.queue, line.policy = queue, policy
+        self.uniform = len({(line.live, line.queue.cost) for line in self.by_bit}) < 2
         line.open = open_ or line.live
         line.reasons, line.profiles, line.buckets = [], [], []
         line.stale, line.counted = True, -1
