@@ -10,7 +10,7 @@ One client "lune" with an agent, a queue, a chat door "shop" and a mailbox "bonj
 from __future__ import annotations
 
 import socket
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -70,7 +70,12 @@ class Centre:
         relay_port = await sink.open("127.0.0.1", 0)
         listener = socket.create_server(("127.0.0.1", 0))
         port = int(listener.getsockname()[1])
-        options = {"data_dir": folder, "smtp_port": 0, "relay_port": relay_port, "port": port} | settings
+        options: dict[str, Any] = {
+            "data_dir": folder,
+            "smtp_port": 0,
+            "relay_port": relay_port,
+            "port": port,
+        } | settings
         node = await Node.open(ProcessSettings(**options))
         try:
             node.listeners.append(node.hub.committed)
@@ -105,11 +110,11 @@ class Centre:
             system, "found_organisation", organisation=ORG, name="Lune", administrator="admin",
             administrator_name="Anne Admin", email="admin@lune.example",
         )  # fmt: skip
-        agent = {
+        agent: dict[str, object] = {
             "name": "Paul Martin", "email": "paul@lune.example", "site": "lyon", "clients": ["*"],
             "languages": ["fr", "en"],
         }  # fmt: skip
-        mailbox = {"address": ADDRESS, "aliases": ["aide@lune.example"]}
+        mailbox: dict[str, object] = {"address": ADDRESS, "aliases": ["aide@lune.example"]}
         values: list[tuple[str, str, dict[str, object]]] = [
             ("client", "lune", {"name": "Boutique Lune", "mark": "L"}),
             ("site", "lyon", {
@@ -142,8 +147,8 @@ class Centre:
             found = await self.rows("work", agent=name, conversation=conversation)
             return found[0] if found and found[0]["offer"] else None
 
-        work = await wait_until(offered, "an offer")
-        assert work is not None
+        waited: Callable[[], Any] = offered
+        work = await wait_until(waited, "an offer")
         await self.do(self.agent(name), "accept_offer", offer=work["offer"])
 
     # -- what there is ----------------------------------------------------------------------------------
@@ -151,8 +156,16 @@ class Centre:
     async def rows(self, table: str, **where: Any) -> list[Row]:
         return await self.node.store.reader.rows(TABLES[table], {"org": ORG, **where})
 
+    async def until(self, condition: Callable[[], Awaitable[bool]], what: str) -> None:
+        """Waits for something that has to be asked for."""
+
+        waited: Callable[[], Any] = condition
+        await wait_until(waited, what)
+
     async def messages(self, conversation: str) -> list[Row]:
-        return sorted(await self.rows("message", conversation=conversation), key=lambda row: int(str(row["n"])))
+        return sorted(
+            await self.rows("message", conversation=conversation), key=lambda row: int(str(row["n"]))
+        )
 
     async def facts(self) -> list[str]:
         """The names of all facts, in order."""

@@ -25,6 +25,8 @@ QUEUE = "send"
 AFTER_SEND = declare("channels.send.after_send")
 EARLIER = 20
 """Messages of the thread that a channel gets to quote and to chain from."""
+PATIENCE = 90.0
+"""Seconds that one try may take: less than the job's lease, or another worker would send it too."""
 MAX_FILES_SIZE = 25 * 1024 * 1024
 """Bytes of all files of one message together."""
 TRIES, PAUSE = 30, 1.0
@@ -52,7 +54,10 @@ async def send(edge: Edge, job: Job, owner: str) -> None:
         return
     try:
         outgoing, medium = await _outgoing(edge, str(job.payload["org"]), row)
-        sent = await medium.send(outgoing, edge)
+        async with asyncio.timeout(PATIENCE):
+            sent = await medium.send(outgoing, edge)
+    except TimeoutError:
+        sent = Sent("later", "channel.timeout")
     except CannotSend as error:
         sent = Sent("failed", str(error.args[0]))
     except Exception:

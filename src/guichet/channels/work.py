@@ -27,14 +27,19 @@ Handle = Callable[[Job, str], Awaitable[None]]
 
 
 async def work(edge: Edge, queue: str, handle: Handle) -> None:
-    """Works off a queue until cancelled, `AT_ONCE` jobs side by side."""
+    """Works off a queue until cancelled, at most `AT_ONCE` jobs side by side; a slow one holds up no other."""
     owner = new_id()
+    running: set[asyncio.Task[None]] = set()
     while True:
         try:
-            jobs = await edge.jobs.claim([queue], owner, LEASE, AT_ONCE)
-            if jobs:
-                await asyncio.gather(*(_one(edge, job, owner, handle) for job in jobs))
-            else:
+            jobs = await edge.jobs.claim([queue], owner, LEASE, AT_ONCE - len(running))
+            for job in jobs:
+                task = edge.tasks.start(f"{queue} job", _one(edge, job, owner, handle))
+                running.add(task)
+                task.add_done_callback(running.discard)
+            if len(running) >= AT_ONCE:
+                await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+            elif not jobs:
                 await edge.jobs.wait([queue], LOOK_EVERY)
         except (OSError, Refused) as error:  # a full or failing disk: it may come back
             log.warning("queue cannot be read", queue=queue, error=type(error).__name__)

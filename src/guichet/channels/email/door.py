@@ -13,6 +13,7 @@ from guichet.channels.email.mailbox import Mailroom
 from guichet.channels.email.parser import MailParser
 from guichet.channels.email.settings import MailOptions
 from guichet.channels.email.smtp import SmtpDoor
+from guichet.kit.errors import Refused
 
 log = structlog.get_logger(__name__)
 
@@ -25,13 +26,18 @@ class MailDoor(Door):
         self.port = 0
 
     async def run(self) -> None:
-        """Raises OSError when the port is taken."""
+        """Raises Refused when the port cannot be had."""
         options = MailOptions.model_validate(dict(self._edge.process))
         parser = MailParser()
         tls = await asyncio.to_thread(_tls, options.smtp_certificate) if options.smtp_certificate else None
         door = SmtpDoor(Mailroom(self._edge, parser), options.mail_domain, tls)
         try:
-            self.port = await door.open(options.smtp_host, options.smtp_port)
+            try:
+                self.port = await door.open(options.smtp_host, options.smtp_port)
+            except OSError as error:
+                where = f"port {options.smtp_port} on {options.smtp_host}"
+                remedy = f"{where} cannot be had for mail: stop what uses it, or choose another smtp_port"
+                raise Refused("conflict", "port.taken", remedy, field="smtp_port") from error
             log.info("mail door open", host=options.smtp_host, port=self.port)
             await asyncio.Event().wait()
         finally:

@@ -42,9 +42,9 @@ def render(message: Outgoing) -> bytes:
     mail.set_content(_text(message), charset="utf-8")
     for part in message.parts:
         main, _, sub = part.type.partition("/")
-        mail.add_attachment(
-            part.content, maintype=main, subtype=sub or "octet-stream", filename=_one_line(part.name)
-        )
+        if main in ("message", "multipart") or not sub:  # these have a structure that bytes alone do not
+            main, sub = "application", "octet-stream"
+        mail.add_attachment(part.content, maintype=main, subtype=sub, filename=_one_line(part.name))
     if mail.is_multipart():
         mark = hashlib.sha256(f"{message.conversation}.{message.n}".encode()).hexdigest()[:24]
         mail.set_boundary(f"=_{mark}")

@@ -1,0 +1,306 @@
+"""The mail door for real: SMTP on loopback both ways, a leader and a store behind it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import default
+from pathlib import Path
+from typing import Any, cast
+
+import aiosmtplib
+import msgspec
+import pytest
+
+from guichet.channels import registry
+from guichet.channels.base import Outgoing
+from guichet.channels.email.channel import Email
+from guichet.channels.email.door import MailDoor
+from guichet.channels.email.mime import MAX_MAIL
+from guichet.channels.email.parser import LARGE
+from guichet.channels.email.send import send_mail
+from guichet.channels.email.settings import MailSettings
+from guichet.kit import faults
+from guichet.kit.errors import Refused
+from guichet.leader.registry import Actor
+from tests.support.centre import ADDRESS, ORG, Centre
+from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.contract
+
+INES = "ines@client.example"
+
+
+@pytest.fixture(autouse=True)
+def no_undo(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Replies leave at once instead of after ten seconds."""
+    monkeypatch.setattr(Email, "capabilities", msgspec.structs.replace(Email.capabilities, undo_seconds=0))
+
+
+def in_a_centre(test: Callable[[Centre], Awaitable[None]]) -> Callable[[Path], Awaitable[None]]:
+    async def run(tmp_path: Path) -> None:
+        async with Centre.running(tmp_path) as running:
+            await running.found()
+            await test(running)
+
+    run.__name__ = test.__name__
+    return run
+
+
+def mail(subject: str, text: str, ident: str, **headers: str) -> EmailMessage:
+    made = EmailMessage()
+    given = {
+        "From": f"Inès Colin <{INES}>",
+        "To": ADDRESS,
+        "Subject": subject,
+        "Message-ID": f"<{ident}@client.example>",
+    }
+    for name, value in (given | {k.replace("_", "-"): v for k, v in headers.items()}).items():
+        made[name] = value
+    made["Date"] = "Tue, 24 Nov 2026 08:00:00 +0100"
+    made.set_content(text)
+    return made
+
+
+async def port_of(centre: Centre) -> int:
+    (door,) = [d for d in centre.node.doors if isinstance(d, MailDoor)]
+    await wait_until(lambda: door.port, "the door listens")
+    return door.port
+
+
+async def post(centre: Centre, content: EmailMessage | bytes, *to: str, sender: str = INES) -> str:
+    """Sends a mail; gives the door's last answer. Raises aiosmtplib's errors."""
+    raw = content if isinstance(content, bytes) else content.as_bytes()
+    client = aiosmtplib.SMTP(hostname="127.0.0.1", port=await port_of(centre), start_tls=False)
+    async with client:
+        _, answer = await client.sendmail(sender, list(to or [ADDRESS]), raw)
+    return answer
+
+
+async def only_conversation(centre: Centre) -> str:
+    (row,) = await centre.rows("conversation")
+    return str(row["conversation"])
+
+
+async def reply(centre: Centre, conversation: str, message: str, text: str) -> EmailMessage:
+    """The agent answers; gives the mail that reached the relay."""
+    count = len(centre.relay.mails)
+    await centre.do(centre.agent(), "send_message", conversation=conversation, message=message, text=text)
+    await wait_until(lambda: len(centre.relay.mails) > count, "the relay has the reply")
+    return message_from_bytes(centre.relay.mails[-1][2], policy=default)
+
+
+@in_a_centre
+async def test_mails_both_ways_stay_in_one_thread(centre: Centre) -> None:
+    await centre.available()
+    answer = await post(centre, mail("Mon colis", "Bonjour,\nOù est mon colis ?\n", "a1"))
+    assert answer.startswith("2.0.0 taken as")
+    conversation = await only_conversation(centre)
+    await post(centre, mail("Re: Mon colis", "Alors ?", "a2", In_Reply_To="<a1@client.example>"))
+    await centre.accept(conversation)
+    ours = await reply(centre, conversation, "r1", "Il arrive demain.")
+    assert (ours["To"], ours["Subject"]) == (f"Inès Colin <{INES}>", "Re: Mon colis")
+    assert ours["From"] == f"Boutique Lune <{ADDRESS}>"
+    assert ours["References"].split() == ["<a1@client.example>", "<a2@client.example>"]
+    assert "> Alors ?" in ours.get_content()
+    by_reference = mail("Re: Mon colis", "Merci !\n\nLe 24 nov. 2026, Lune a écrit :\n> demain", "a3")
+    by_reference["References"] = ours["Message-ID"]
+    await post(centre, by_reference)
+    to = ours["Reply-To"].addresses[0].addr_spec
+    await post(centre, mail("Autre sujet", "Par l'adresse", "a4", From="Autre <autre@client.example>"), to)
+    assert await only_conversation(centre) == conversation
+    rows = await centre.messages(conversation)
+    assert [row["text"] for row in rows] == [
+        "Bonjour,\nOù est mon colis ?", "Alors ?", "Il arrive demain.", "Merci !", "Par l'adresse",
+    ]  # fmt: skip
+    assert rows[3]["headers"]["quoted"] == "Le 24 nov. 2026, Lune a écrit :\n> demain"  # type: ignore[index,call-overload]
+    await centre.until(lambda: _status(centre, conversation, 2, "sent"), "the reply is marked as sent")
+
+
+async def _status(centre: Centre, conversation: str, at: int, status: str) -> bool:
+    return (await centre.messages(conversation))[at]["status"] == status
+
+
+@in_a_centre
+async def test_a_mail_that_comes_twice_is_taken_once(centre: Centre) -> None:
+    letter = mail("Mon colis", "Bonjour", "a1")
+    first, _, third = await asyncio.gather(*(post(centre, letter) for _ in range(3)))
+    assert first == third
+    again = b"Received: from somewhere\n" + letter.as_bytes()
+    assert await post(centre, again, ADDRESS, "aide@lune.example") == first
+    assert len(await centre.messages(await only_conversation(centre))) == 1
+    assert (await centre.facts()).count("customer.created") == 1
+
+
+@in_a_centre
+async def test_somebody_elses_message_id_leads_nowhere(centre: Centre) -> None:
+    await post(centre, mail("Mon colis", "Bonjour", "a1"))
+    stranger = mail(
+        "Re: Mon colis", "Et alors ?", "b1", From="x@evil.example", In_Reply_To="<a1@client.example>"
+    )
+    await post(centre, stranger)
+    forged = mail(
+        "Re", "Forgé", "b2", From="x@evil.example", In_Reply_To="<c1.0123456789abcdef.1@lune.example>"
+    )
+    await post(centre, forged)
+    assert len(await centre.rows("conversation")) == 3
+    assert len(await centre.rows("customer")) == 2
+
+
+@in_a_centre
+async def test_files_and_pages_are_kept(centre: Centre) -> None:
+    corpus = Path(__file__).parents[1] / "corpora" / "email"
+    await post(centre, (corpus / "alternative_inline_image.eml").read_bytes())
+    (row,) = await centre.messages(await only_conversation(centre))
+    (file,) = cast("list[dict[str, Any]]", row["attachments"])
+    assert (file["name"], file["cid"]) == ("photo.png", "p1@client.example")
+    blobs = centre.node.store.blobs
+    page, image = await blobs.get(str(row["html_blob"])), await blobs.get(file["address"])
+    assert page is not None
+    assert b'src="cid:p1@client.example"' in page
+    assert image is not None
+    assert image.startswith(b"\x89PNG")
+
+
+@in_a_centre
+async def test_what_the_door_refuses(centre: Centre) -> None:
+    with pytest.raises(aiosmtplib.SMTPRecipientsRefused) as unknown:
+        await post(centre, mail("x", "y", "a1"), "personne@lune.example")
+    assert unknown.value.recipients[0].code == 550
+    client = aiosmtplib.SMTP(hostname="127.0.0.1", port=await port_of(centre), start_tls=False)
+    async with client:
+        refused, _ = await client.sendmail(INES, [ADDRESS] * 1_000, mail("x", "y", "a2").as_bytes())
+        assert next(iter(refused.values())).code == 452
+    with pytest.raises(aiosmtplib.SMTPResponseException) as large:
+        await post(centre, b"Subject: x\r\n\r\n" + (b"x" * 98 + b"\r\n") * (MAX_MAIL // 100 + 1))
+    assert large.value.code == 552
+    looping = b"Received: from a\r\n" * 60 + mail("x", "y", "a3").as_bytes()
+    with pytest.raises(aiosmtplib.SMTPDataError) as loop:
+        await post(centre, looping)
+    assert loop.value.code == 554
+    assert len(await centre.rows("conversation")) == 1
+
+
+@in_a_centre
+async def test_a_large_mail_is_read_in_another_process(centre: Centre) -> None:
+    words = "mot " * (LARGE // 4)
+    await post(centre, mail("Long", words, "a1"))
+    (row,) = await centre.messages(await only_conversation(centre))
+    assert len(str(row["text"])) == 32 * 1024
+    (file,) = cast("list[dict[str, Any]]", row["attachments"])
+    assert await centre.node.store.blobs.get(file["address"]) == words.strip().encode()
+
+
+@in_a_centre
+async def test_a_bounce_marks_the_reply(centre: Centre) -> None:
+    await centre.available()
+    await post(centre, mail("Mon colis", "Bonjour", "a1"))
+    conversation = await only_conversation(centre)
+    await centre.accept(conversation)
+    ours = await reply(centre, conversation, "r1", "Il arrive demain.")
+    await centre.until(lambda: _status(centre, conversation, 1, "sent"), "the reply is marked as sent")
+    corpus = Path(__file__).parents[1] / "corpora" / "email"
+    bounce = (corpus / "bounce.eml").read_bytes()
+    await post(centre, bounce, sender="")  # about a mail that is not ours
+    ours_id = str(ours["Message-ID"]).encode()
+    await post(centre, bounce.replace(b"<c0ffee.0123456789abcdef.3@lune.example>", ours_id), sender="")
+    row = (await centre.messages(conversation))[1]
+    assert (row["status"], row["reason"]) == ("bounced", "smtp.5.1.1")
+    assert len(await centre.rows("conversation")) == 1
+
+
+@in_a_centre
+async def test_an_automatic_reply_is_kept_and_never_answered(centre: Centre) -> None:
+    corpus = Path(__file__).parents[1] / "corpora" / "email"
+    await post(centre, (corpus / "auto_reply.eml").read_bytes(), sender="")
+    (row,) = await centre.messages(await only_conversation(centre))
+    assert row["headers"]["automatic"] == "auto-reply"  # type: ignore[index,call-overload]
+    assert centre.relay.mails == []
+
+
+@in_a_centre
+async def test_a_full_leader_asks_the_sender_to_come_back(centre: Centre) -> None:
+    def refuse() -> None:
+        raise Refused("limited", "leader.busy", "wait")
+
+    faults.arm("channels.message.before_submit", refuse)
+    try:
+        with pytest.raises(aiosmtplib.SMTPDataError) as busy:
+            await post(centre, mail("Mon colis", "Bonjour", "a1"))
+    finally:
+        faults.disarm_all()
+    assert busy.value.code == 451
+    await post(centre, mail("Mon colis", "Bonjour", "a1"))
+    assert len(await centre.messages(await only_conversation(centre))) == 1
+
+
+@in_a_centre
+async def test_a_crash_before_250_takes_the_mail_once(centre: Centre) -> None:
+    faults.arm("channels.mail.before_250", "raise")
+    try:
+        with pytest.raises(aiosmtplib.SMTPDataError):
+            await post(centre, mail("Mon colis", "Bonjour", "a1"))
+    finally:
+        faults.disarm_all()
+    await post(centre, mail("Mon colis", "Bonjour", "a1"))
+    assert len(await centre.messages(await only_conversation(centre))) == 1
+
+
+@in_a_centre
+async def test_what_the_relay_says(centre: Centre) -> None:
+    message = Outgoing(
+        org=ORG, client="lune", client_name="Lune", agent_name="Paul", conversation="c", message="m", n=1, text="x",
+        at=0, to=INES, settings=MailSettings(address=ADDRESS), token="c.0123456789abcdef",
+    )  # fmt: skip
+    edge = centre.node.edge
+    assert (await send_mail(message, edge)).status == "sent"
+    centre.relay.refusals = [Refused("limited", "busy", "x"), Refused("invalid", "spam", "x")]
+    assert (await send_mail(message, edge)).status == "later"
+    refused = await send_mail(message, edge)
+    assert (refused.status, refused.reason) == ("failed", "smtp.554")
+    centre.relay.unknown = {INES}
+    bounced = await send_mail(message, edge)
+    assert (bounced.status, bounced.reason) == ("bounced", "smtp.550")
+    nowhere = {"relay": {"host": "127.0.0.1", "port": 1, "tls": "none"}}
+    away = msgspec.structs.replace(message, settings=MailSettings(address=ADDRESS, **nowhere))
+    assert (await send_mail(away, edge)).reason == "relay.unreachable"
+
+
+@in_a_centre
+async def test_a_reply_that_bounces_at_once_is_shown_so(centre: Centre) -> None:
+    await centre.available()
+    await post(centre, mail("Mon colis", "Bonjour", "a1"))
+    conversation = await only_conversation(centre)
+    await centre.accept(conversation)
+    centre.relay.unknown = {INES}
+    await centre.do(centre.agent(), "send_message", conversation=conversation, message="r1", text="Bonjour")
+    await centre.until(lambda: _status(centre, conversation, 1, "bounced"), "the bounce is shown")
+
+
+@in_a_centre
+async def test_another_organisations_conversation_is_out_of_reach(centre: Centre) -> None:
+    await centre.available()
+    await post(centre, mail("Mon colis", "Bonjour", "a1"))
+    conversation = await only_conversation(centre)
+    await centre.accept(conversation)
+    ours = await reply(centre, conversation, "r1", "Bonjour")
+    setup = Actor("system", "setup", "org2")
+    await centre.do(
+        setup, "found_organisation", organisation="org2", name="Autre", administrator="a", administrator_name="A",
+        email="a@autre.example",
+    )  # fmt: skip
+    (client,) = [ident for org, ident, _ in centre.node.directory.all("client") if org == "org2"]
+    queue = {"name": "Q", "client": client}
+    await centre.do(setup, "set_config", kind="queue", id="q", value=queue, expected_version=0)
+    door = {
+        "name": "Courriel", "client": client, "channel": Email.name, "queue": "q",
+        "settings": registry.channel_settings(Email.name, {"address": "info@autre.example"}),
+    }  # fmt: skip
+    await centre.do(setup, "set_config", kind="entry_point", id="mail", value=door, expected_version=0)
+    letter = mail("Re", "Bonjour", "z1", In_Reply_To=str(ours["Message-ID"]), To="info@autre.example")
+    plus = str(ours["Reply-To"].addresses[0].username).partition("+")[2]
+    await post(centre, letter, f"info+{plus}@autre.example")
+    assert await only_conversation(centre) == conversation
+    assert len(await centre.messages(conversation)) == 2
