@@ -25,6 +25,8 @@ SILENCE = 90
 log = structlog.get_logger(__name__)
 
 Row = dict[str, Any]
+ROW = "row."
+"""Prefix of the subscriptions to a conversation's own row."""
 
 
 class Robot:
@@ -38,6 +40,7 @@ class Robot:
         self._work: dict[str, Row] = {}
         self._threads: dict[str, dict[int, Row]] = {}
         self._busy: set[tuple[str, str]] = set()
+        self._left: set[str] = set()
         self._changed = asyncio.Condition()
         self._now = 0
 
@@ -60,6 +63,7 @@ class Robot:
             self._work.clear()
             self._threads.clear()
             self._busy.clear()
+            self._left.clear()
             try:
                 await self._send(
                     {"op": "subscribe", "sub": "work", "view": "my_work", "partition": self._person.id}
@@ -100,6 +104,13 @@ class Robot:
         rows, gone = frame.get("rows") or frame.get("set") or [], frame.get("del") or []
         if frame["sub"] == "work":
             self._take_work(rows, gone, whole=frame["op"] == "snapshot")
+        elif frame["sub"].startswith(ROW):
+            conversation = frame["sub"].removeprefix(ROW)
+            for row in rows:
+                if row.get("left_at"):
+                    self._left.add(conversation)
+                elif "left_at" in row:  # back again
+                    self._left.discard(conversation)
         else:
             thread = self._threads.setdefault(frame["sub"], {})
             for row in rows:
@@ -127,9 +138,8 @@ class Robot:
     async def _thread(self, conversation: str) -> dict[int, Row]:
         """The conversation's messages, followed from now on."""
         if conversation not in self._threads:
-            await self._send(
-                {"op": "subscribe", "sub": conversation, "view": "thread", "partition": conversation}
-            )
+            for sub, view in ((conversation, "thread"), (ROW + conversation, "conversation")):
+                await self._send({"op": "subscribe", "sub": sub, "view": view, "partition": conversation})
             async with self._changed:
                 await self._changed.wait_for(lambda: conversation in self._threads)
         return self._threads[conversation]
@@ -153,7 +163,7 @@ class Robot:
         thread = await self._thread(conversation)
         answered = max((n for n, m in thread.items() if m["kind"] == "agent"), default=0)
         while row["task"] in self._work and self._work[row["task"]]["state"] == "assigned":
-            newest = await self._customer_after(thread, answered, SILENCE if live else None)
+            newest = await self._customer_after(row, thread, answered)
             if newest is None:
                 break
             text, over = self._answer(row, thread[newest]["text"] or "")
@@ -170,21 +180,19 @@ class Robot:
         if live or self._world.chance.chance(0.7):
             await self._ask("close", {"conversation": conversation})
 
-    async def _customer_after(self, thread: dict[int, Row], n: int, seconds: float | None) -> int | None:
-        """The newest message of the customer after `n`; None when none comes in time."""
+    async def _customer_after(self, row: Row, thread: dict[int, Row], n: int) -> int | None:
+        """The newest message of the customer after `n`; None when a chat's customer left, or says nothing."""
+        seconds = SILENCE / self._world.speed if row["live"] else None
 
         def newest() -> int:
             return max((k for k, m in thread.items() if m["kind"] == "customer" and k > n), default=0)
 
         try:
-            async with (
-                asyncio.timeout(None if seconds is None else seconds / self._world.speed),
-                self._changed,
-            ):
-                await self._changed.wait_for(lambda: bool(newest()))
+            async with asyncio.timeout(seconds), self._changed:
+                await self._changed.wait_for(lambda: bool(newest()) or row["conversation"] in self._left)
         except TimeoutError:
             return None
-        return newest()
+        return newest() or None
 
     def _answer(self, row: Row, text: str) -> tuple[str, bool]:
         """(what to say, whether that was the last word)."""
@@ -207,8 +215,10 @@ class Robot:
         await self._world.pause(4, 14)
         payload = {"task": row["task"], "disposition": code if code in DISPOSITIONS else "other"}
         await self._ask("finish_wrapup", payload)
-        await self._send({"op": "unsubscribe", "sub": row["conversation"]})
+        self._left.discard(row["conversation"])
         self._threads.pop(row["conversation"], None)
+        for sub in (row["conversation"], ROW + row["conversation"]):
+            await self._send({"op": "unsubscribe", "sub": sub})
 
 
 async def _quietly(work: Any) -> None:  # noqa: ANN401 (any coroutine)
