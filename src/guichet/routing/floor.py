@@ -57,6 +57,8 @@ class Floor:
         for task in self.tasks.values():
             if task.state == "queued" and task.line.queue.id == spec.id:
                 task.cost_as(spec.cost, spec.interruptible)
+                if task.held:
+                    self.touched.append(task)
 
     def set_open(self, queue: str, open_: bool) -> None:
         """The queue's hours begin or end."""
