@@ -73,8 +73,13 @@ async def widget(centre: Centre, token: str, entry: str = "shop", **more: Any) -
         yield Widget(socket)
 
 
-@in_a_centre
-async def test_a_chat_from_hello_to_goodbye(centre: Centre) -> None:
+async def test_a_chat_from_hello_to_goodbye(tmp_path: Path, database: str) -> None:
+    async with Centre.running(tmp_path, database_url=database) as centre:
+        await centre.found(show_country=True)
+        await hello_to_goodbye(centre)
+
+
+async def hello_to_goodbye(centre: Centre) -> None:
     await centre.available()
     opened = await centre.open_chat(name="Inès", email="ines@client.example")
     assert opened["conversation"] is None

@@ -40,6 +40,8 @@ def no_undo(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def in_a_centre(test: Callable[[Centre], Awaitable[None]]) -> Callable[[Path], Awaitable[None]]:
+    """The test runs in a centre that begins and ends with it, so that its tasks are not taken for left-overs."""
+
     async def run(tmp_path: Path) -> None:
         async with Centre.running(tmp_path) as running:
             await running.found()
@@ -92,8 +94,13 @@ async def reply(centre: Centre, conversation: str, message: str, text: str) -> E
     return message_from_bytes(centre.relay.mails[-1][2], policy=default)
 
 
-@in_a_centre
-async def test_mails_both_ways_stay_in_one_thread(centre: Centre) -> None:
+async def test_mails_both_ways_stay_in_one_thread(tmp_path: Path, database: str) -> None:
+    async with Centre.running(tmp_path, database_url=database) as centre:
+        await centre.found()
+        await both_ways(centre)
+
+
+async def both_ways(centre: Centre) -> None:
     await centre.available()
     answer = await post(centre, mail("Mon colis", "Bonjour,\nOù est mon colis ?\n", "a1"))
     assert answer.startswith("2.0.0 taken as")
@@ -117,6 +124,24 @@ async def test_mails_both_ways_stay_in_one_thread(centre: Centre) -> None:
     ]  # fmt: skip
     assert rows[3]["headers"]["quoted"] == "Le 24 nov. 2026, Lune a écrit :\n> demain"  # type: ignore[index,call-overload]
     await centre.until(lambda: _status(centre, conversation, 2, "sent"), "the reply is marked as sent")
+
+
+@pytest.mark.slow
+@in_a_centre
+async def test_a_crash_after_sending_repeats_the_same_mail(centre: Centre) -> None:
+    await centre.available()
+    await post(centre, mail("Mon colis", "Bonjour", "a1"))
+    conversation = await only_conversation(centre)
+    await centre.accept(conversation)
+    faults.arm("channels.send.after_send", "raise")
+    try:
+        first = await reply(centre, conversation, "r1", "Il arrive demain.")
+        await wait_until(lambda: len(centre.relay.mails) == 2, "it is sent again", timeout=30)
+    finally:
+        faults.disarm_all()
+    assert centre.relay.mails[0] == centre.relay.mails[1]
+    assert first["Message-ID"]
+    await centre.until(lambda: _status(centre, conversation, 1, "sent"), "the reply is marked as sent")
 
 
 async def _status(centre: Centre, conversation: str, at: int, status: str) -> bool:

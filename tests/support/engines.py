@@ -23,3 +23,9 @@ def postgres_url(postgres_cluster: Cluster) -> Iterator[str]:
 def engine_kind(request: pytest.FixtureRequest) -> str:
     """`sqlite`, then `postgres`: ask for it and the test runs on both."""
     return str(request.param)
+
+
+@pytest.fixture
+def database(engine_kind: str, request: pytest.FixtureRequest) -> str:
+    """The `database_url` of a whole process, on the engine in turn: its SQLite is in its data directory."""
+    return str(request.getfixturevalue("postgres_url")) if engine_kind == "postgres" else engine_kind
