@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from typing import cast
 
 import msgspec
 
-from guichet.events.base import decode
-from guichet.leader.registry import At
+from guichet.events.base import Fact, decode
+from guichet.leader.registry import Actor, ActorKind, At, Now
 from guichet.leader.state import State
 from guichet.store.port import Entry, Reader, Row, Writer
 from guichet.store.rows import TABLES, Change, Changes, Key, Table, Value
@@ -19,7 +21,9 @@ Rows = dict[str, dict[tuple[str, Key], Row]]
 """Rows by table name, then by (organisation, key)."""
 
 
-async def project_entries(state: State, sealer: Sealer, entries: Sequence[Entry]) -> Changes:
+async def project_entries(
+    state: State, sealer: Sealer, entries: Sequence[Entry], reactions: Reactions | None = None
+) -> Changes:
     """Folds entries into `state` (which forgets nothing) and collects the rows they make.
 
     Personal fields are opened where the key still exists and are empty otherwise.
@@ -32,6 +36,8 @@ async def project_entries(state: State, sealer: Sealer, entries: Sequence[Entry]
         at = At(entry.seq, entry.t, entry.org, entry.actor, entry.version)
         state.fold(fact, at)
         changes.add(entry.org, state.project(fact, at))
+        if reactions is not None:
+            reactions.take(fact, at)
     return changes
 
 
@@ -52,6 +58,41 @@ async def rebuild_tables(writer: Writer, sealer: Sealer, shard: int, new_state: 
     return len(tables)
 
 
+class Reactions:
+    """The second check: given only what people, edges and deadlines brought in, the stages answer the same again.
+
+    Each fact is either one that a reactor just gave (then it must come in that order) or an input. What a reactor
+    gives now and the log does not hold, or a fact that only reactors make and none gave, is a difference.
+    """
+
+    def __init__(self, state: State, answers_only: frozenset[type[Fact]]) -> None:
+        self._state = state
+        self._answers_only = answers_only
+        self._expected: deque[Fact] = deque()
+        self.inputs = 0
+        self.answers = 0
+        self.found: list[Difference] = []
+
+    def take(self, fact: Fact, at: At) -> None:
+        """Follows a fact that was just folded into the state."""
+        if self._expected and self._expected[0] == fact:
+            self._expected.popleft()
+            self.answers += 1
+        else:
+            self.inputs += 1
+            if type(fact) in self._answers_only:
+                self.found.append(Difference(f"fact {at.seq}", "no reactor gives it"))
+        kind, _, name = at.actor.partition(":")
+        actor = Actor(cast(ActorKind, kind), name, at.org)
+        self._expected.extend(self._state.react(fact, Now(at.t, at.org, actor)))
+
+    def end(self) -> list[Difference]:
+        """All differences, once the log is at its end."""
+        missing = [Difference("log", f"lacks {type(fact).__name__}") for fact in self._expected]
+        self._expected.clear()
+        return self.found + missing
+
+
 class Difference(msgspec.Struct, frozen=True):
     """One thing that live and log disagree on; says where, never what (it may be personal)."""
 
@@ -64,14 +105,22 @@ class Replayed(msgspec.Struct):
 
     state: State
     rows: Rows
-    seq: int
+    reactions: Reactions
+    seq: int = 0
 
 
-async def replay(reader: Reader, sealer: Sealer, shard: int, new_state: Callable[[], State]) -> Replayed:
-    """Reads the whole log into a fresh state and fresh rows, in memory."""
-    result = Replayed(new_state(), {name: {} for name in TABLES}, 0)
+async def replay(
+    reader: Reader,
+    sealer: Sealer,
+    shard: int,
+    new_state: Callable[[], State],
+    answers_only: frozenset[type[Fact]] = frozenset(),
+) -> Replayed:
+    """Reads the whole log into a fresh state and fresh rows, in memory, and asks the reactors again."""
+    state = new_state()
+    result = Replayed(state, {name: {} for name in TABLES}, Reactions(state, answers_only))
     while entries := await reader.entries(shard, result.seq, CHUNK):
-        changes = await project_entries(result.state, sealer, entries)
+        changes = await project_entries(result.state, sealer, entries, result.reactions)
         for subject in changes.erased:
             erase_rows(result.rows, subject)
         apply_changes(result.rows, changes.rows.values())

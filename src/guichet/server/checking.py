@@ -42,14 +42,16 @@ async def check_log(settings: ProcessSettings, *, compare: bool) -> list[Differe
 
 async def _check(store: Store, thread: LoopThread, *, compare: bool) -> list[Difference]:
     console = Console()
-    replayed = await replay(store.reader, store.sealer, SHARD, stages.new_state)
+    replayed = await replay(store.reader, store.sealer, SHARD, stages.new_state, stages.ANSWERS_ONLY)
     rows = sum(len(table) for table in replayed.rows.values())
     console.print(f"replayed {replayed.seq:,} facts into {rows:,} rows")
     if not compare:
         return []
     live = Memory(SHARD, store.writer, store.sealer, stages.new_state)
     await thread.run(live.load())
-    found = compare_states(replayed.state, live.state)
+    reactions = replayed.reactions
+    console.print(f"{reactions.inputs:,} inputs, to which reactors gave {reactions.answers:,} facts again")
+    found = reactions.end() + compare_states(replayed.state, live.state)
     for name, table in TABLES.items():
         found += compare_rows(table, replayed.rows[name], await store.reader.rows(table, {}, limit=ALL))
     for difference in found[:SHOWN]:

@@ -9,9 +9,14 @@ from guichet.accounts.part import Accounts, Rules
 from guichet.channels import registry as channels
 from guichet.conversations.part import Conversations
 from guichet.customers.part import Customers
+from guichet.events.base import Fact
+from guichet.events.routing import OfferMade, OfferMissed
 from guichet.leader.state import State
 from guichet.routing.part import Routing
 from guichet.routing.policy import policies
+
+ANSWERS_ONLY: frozenset[type[Fact]] = frozenset({OfferMade, OfferMissed})
+"""Facts that no person brings in: a replay must find a reactor that gives each of them."""
 
 STAGES = ("accounts", "customers", "channels", "conversations", "routing")
 FILES = ("commands", "reactors", "projections", "start")
