@@ -34,6 +34,7 @@ from tests.properties.invariants import Ledger
 pytestmark = pytest.mark.property
 
 CLIENTS = ("shop", "bank")
+CLEARED = (frozenset({"shop"}), frozenset({"bank"}), frozenset({"shop", "bank"}), frozenset({"*"}))
 SKILLS = ("retours", "facture")
 POLICIES = policies()
 
@@ -44,9 +45,7 @@ specs = st.builds(
     id=agents,
     skills=skills,
     languages=st.frozensets(st.sampled_from(["fr", "en"]), max_size=2),
-    clients=st.sampled_from(
-        [frozenset({"shop"}), frozenset({"bank"}), frozenset({"*"}), frozenset({"shop", "bank"})]
-    ),
+    clients=st.sampled_from(CLEARED),
     queues=st.sampled_from([frozenset({"*"}), frozenset({"q0", "q2"})]),
     capacity=st.integers(1, 6),
 )
@@ -81,7 +80,7 @@ class Machine(RuleBasedStateMachine):
         self.count = 0
         for name in range(4):
             self._set_queue(QueueSpec(f"q{name}", CLIENTS[name % 2], cost=1 + name % 2), True)
-            self._set_agent(AgentSpec(f"a{name}", clients=frozenset({"shop", "bank"}), capacity=2))
+            self._set_agent(AgentSpec(f"a{name}", clients=CLEARED[name], capacity=2))
             self.come(f"a{name}")
 
     # -- the driver -----------------------------------------------------------------------------------
