@@ -11,10 +11,11 @@ from guichet.accounts.part import Accounts
 from guichet.conversations.part import Conversations
 from guichet.customers.part import Customers
 from guichet.events.base import Fact, decode
+from guichet.events.routing import OfferMade, OfferMissed
 from guichet.kit.errors import Refused
 from guichet.leader.registry import At
+from guichet.leader.replay import Reactions
 from guichet.leader.state import State
-from guichet.routing.check import DecisionCheck
 from guichet.routing.engine import Engine
 from guichet.routing.part import Routing
 from tests.support.harness import Harness, config, customer, furnished, names
@@ -40,13 +41,14 @@ def floor(*ready: str) -> Harness:
 def check_decisions(house: Harness) -> None:
     """Fed with the log's inputs alone, a new engine decides the same."""
     state = new_state()
-    check = DecisionCheck(state.part(Routing))
+    reactions = Reactions(state, frozenset({OfferMade, OfferMissed}))
     for entry in house.log:
-        fact = decode(entry.type, entry.type_version, entry.data)
         at = At(entry.seq, entry.t, entry.org, entry.actor, entry.version)
+        fact = decode(entry.type, entry.type_version, entry.data)
         state.fold(fact, at)
-        check.after(fact, at)
-    check.finish()
+        reactions.take(fact, at)
+    differences = reactions.end()
+    assert not differences, differences
 
 
 def come(house: Harness, agent: str, org: str = "org") -> list[Fact]:

@@ -29,7 +29,6 @@ from guichet.events.routing import (
     WrapupStarted,
 )
 from guichet.leader.registry import At, project
-from guichet.routing.explain import explain
 from guichet.routing.model import Agent, Task
 from guichet.routing.part import REFRESH, Routing
 from guichet.routing.tables import AGENT_STATE, DECISION, QUEUE_STATE, TASK, WORK
@@ -56,14 +55,15 @@ def show_queued(part: Routing, fact: TaskQueued, at: At) -> Iterator[RowOp]:
 
 @project(OfferMade)
 def show_offer(part: Routing, fact: OfferMade, at: At) -> Iterator[RowOp]:
-    """The offer card, with why it went here; the whole record beside it."""
+    """The offer card, with why it went here; the record also stays when the card has gone."""
     task = part.engine(at.org).tasks[fact.task]
+    record = msgspec.json.decode(msgspec.json.encode(fact.record))
     yield _task_row(task, {"state": "offered", "agent": fact.agent, "place": None})
     offered: dict[str, Value] = {
         "state": "offered",
         "deadline": fact.deadline,
         "offer": fact.offer,
-        "why": list(explain(fact.record)),
+        "why": record,
         "forced": False,
     }
     yield Insert(WORK, (fact.agent, task.id), _work_values(part, task, at) | offered)
@@ -74,7 +74,7 @@ def show_offer(part: Routing, fact: OfferMade, at: At) -> Iterator[RowOp]:
         "client": task.client,
         "agent": fact.agent,
         "t": at.t,
-        "record": msgspec.json.decode(msgspec.json.encode(fact.record)),
+        "record": record,
     }
     yield Insert(DECISION, (fact.offer,), decision)
 

@@ -43,7 +43,7 @@ WORK = table(
         "forced": "bool",
     },
 )
-"""What an agent's list shows: offered, assigned, wrapup, parked."""
+"""What an agent's list shows: offered, assigned, wrapup, parked. `why` is the offer's decision record."""
 
 # Ids of agents and queues are an organisation's own: two organisations may have the same, hence the key.
 AGENT_STATE = table(
@@ -97,4 +97,4 @@ DECISION = table(
     },
     indexes=(("task",),),
 )
-"""Why each offer went to this agent; see `events.routing.Decision` and `explain`."""
+"""Why each offer went to this agent: the record, `events.routing.Decision`."""
