@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from importlib import metadata
 
 import structlog
@@ -84,12 +84,8 @@ class Node:
         cls,
         settings: ProcessSettings,
         clock: Clock | None = None,
-        before_leading: Callable[[Node], Awaitable[object]] | None = None,
     ) -> Node:
-        """Opens the store and waits until it leads. Raises Refused, NewerDatabase, OSError.
-
-        `before_leading` may write to the log while nobody leads (a demonstration's history).
-        """
+        """Opens the store and waits until it leads. Raises Refused, NewerDatabase, OSError."""
         stages.load()
         settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         thread = LoopThread("leader", uvloop.new_event_loop)
@@ -103,12 +99,6 @@ class Node:
             thread.stop()
             raise
         node = cls(settings, clock, store, thread)
-        if before_leading is not None:
-            try:
-                await before_leading(node)
-            except BaseException:
-                await node.close()
-                raise
         node._leader = node.supervisor.start("leading", node.leading.run())
         await node.leading.ready.wait()
         await node.read_config()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -32,10 +31,10 @@ async def run(settings: ProcessSettings, *, demo: bool = False, traffic: bool = 
         clock = SystemClock()
         shown = Demo(settings, clock, lambda: (settings.smtp_host, settings.smtp_port)) if demo else None
         if shown is not None:
-            await shown.open()
             opened.push_async_callback(shown.close)
+            await shown.open(lambda text: console.print(text, style="dim"))
         console.print(f"opening {settings.data_dir} ...", style="dim")
-        node = await Node.open(settings, clock, _seeding(shown, console))
+        node = await Node.open(settings, clock)
         opened.push_async_callback(node.close)
         node.work()
         web = Web(node)
@@ -55,20 +54,6 @@ async def run(settings: ProcessSettings, *, demo: bool = False, traffic: bool = 
         for line in shown.lines() if shown is not None else ():
             console.print("  " + line, highlight=False, soft_wrap=True)
         await uvicorn.Server(config).serve(sockets=[listener])
-
-
-def _seeding(demo: Demo | None, console: Console) -> Callable[[Node], Awaitable[object]] | None:
-    """Fills an empty demonstration with its history before anybody leads."""
-    if demo is None:
-        return None
-
-    async def seed(node: Node) -> None:
-        def progress(text: str) -> None:
-            console.print(text, style="dim")
-
-        await demo.seed(node.store, node.thread.run, node.hasher, progress)
-
-    return seed
 
 
 def listen(host: str, port: int) -> socket.socket:
