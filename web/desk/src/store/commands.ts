@@ -20,7 +20,7 @@ export const commands = {
   acceptOffer: (offer: string) => atOnce("accept_offer", { offer }),
   declineOffer: (offer: string, reason: string) => atOnce("decline_offer", { offer, reason }),
   setPresence: (presence: Presence, reason: string | null, agent: string | null = null) =>
-    atOnce("set_presence", { agent, presence, reason }),
+    atOnce("set_presence", { agent, presence, reason: reason ?? "" }),
   take: (conversation: string) => atOnce("take", { conversation }),
   assign: (conversation: string, agent: string) => atOnce("assign", { conversation, agent }),
   undoMessage: (conversation: string, message: string) => atOnce("undo_message", { conversation, message }),
