@@ -30,7 +30,8 @@ Authorise = Callable[[State, Actor, CommandSpec, Scope], None]
 
 log = structlog.get_logger(__name__)
 
-MAX_REACTIONS = 10_000
+MAX_REACTIONS = 1_000_000
+"""Far past what one fact can cause: a queue that opens may offer as many tasks as there are agents free."""
 
 
 class Broken(Exception):

@@ -144,25 +144,9 @@ def _kept(floor: Floor, agent: Agent, task: Task, t: Instant) -> bool:
         if first is None or first.since > limit or first.key > task.key:
             continue
         # Only what counts against the same budget delays it: interruptible work never delays live work.
-        if (task.hard if line.live else task.cost) and _emptiest(floor, line) is agent:
+        if (task.hard if line.live else task.cost) and floor.index.emptiest(line) is agent:
             return True
     return False
-
-
-def _emptiest(floor: Floor, line: Line) -> Agent | None:
-    """The one agent kept for a line: least loaded of those large enough, then idle longest. While kept, their
-    load only falls, so the line's first task gets somebody in the end."""
-    cost = line.queue.cost
-    best: tuple[int, int] | None = None
-    for profile in line.profiles:
-        if profile.capacity < cost:
-            continue
-        for bucket in profile.buckets.values():
-            if bucket.turns:
-                key = (bucket.hard if line.live else bucket.total, bucket.turns[0])
-                if best is None or key < best:
-                    best = key
-    return floor.index.by_turn[best[1]] if best is not None else None
 
 
 # -- the record -----------------------------------------------------------------------------------------

@@ -109,9 +109,10 @@ class Floor:
             task.held, task.prefer = False, None
             self.index.put(task.line, task)
 
-    def _unwait(self, task: Task) -> None:
+    def _unwait(self, task: Task, t: Instant) -> None:
         """Takes a queued task out of wherever it waits."""
         if not task.held:
+            self._look_at_kept(1 << task.line.bit, t)
             self.index.take(task.line, task)
         elif task.prefer is not None:
             del self.agents[task.prefer].preferred[task.id], self.held[task.id]
@@ -125,8 +126,10 @@ class Floor:
         """Takes a task out of its line or away from whoever has it."""
         agent = task.agent
         if agent is None:
-            self._unwait(task)
+            self._unwait(task, t)
             return
+        if agent.present and agent.profile is not None:
+            self._look_at_kept(agent.profile.mask, t)
         if task.state == "wrapup":
             self.deadlines.drop(WRAPUP, task.id)
             task.wrapup_until = None
@@ -177,25 +180,36 @@ class Floor:
         self.last_turn += 1
         return self.last_turn
 
-    def _away(self, agent: Agent) -> None:
+    def _away(self, agent: Agent, t: Instant) -> None:
         """Before a change of presence: the agent leaves the index."""
+        if agent.profile is not None:
+            self._look_at_kept(agent.profile.mask, t)
         if agent.present:
             self.index.exit(agent)
 
-    def _back(self, agent: Agent, idle_since: Instant | None) -> None:
-        """After it: present agents come back, idle from now on when `idle_since` is given."""
+    def _back(self, agent: Agent, t: Instant, *, idle: bool = False) -> None:
+        """After it: present agents come back, as if they had just become free when `idle`."""
         if not agent.present:
             self._release_preferred(agent)
             return
-        if idle_since is not None:
-            self._idle(agent, idle_since, present=False)
+        if idle:
+            self._idle(agent, t, present=False)
         self.index.enter(agent)
         self.touched.append(agent)
+
+    def _look_at_kept(self, mask: int, t: Instant) -> None:
+        """Before something changes for these lines: whoever is kept for one of them may be free of it soon."""
+        if self.index.uniform:
+            return
+        limit = t - self.rules.starving
+        for line in self.index.lines_of(self.index.waiting & mask):
+            if line.tasks[0][1] <= limit and (kept := self.index.emptiest(line)) is not None:
+                self.touched.append(kept)
 
     def _release_preferred(self, agent: Agent) -> None:
         """What waited for this agent alone waits for everybody."""
         for task in list(agent.preferred.values()):
-            self._unwait(task)
+            self._unwait(task, 0)  # nobody is kept for a held task
             self._wait(task)
             self.touched.append(task)
 

@@ -103,7 +103,7 @@ class FoldingFloor(Floor):
 
     def _offer_made(self, fact: OfferMade, t: Instant) -> None:
         task, agent = self.tasks[fact.task], self.agents[fact.agent]
-        self._unwait(task)
+        self._unwait(task, t)
         offer = Offer(fact.offer, task, agent, fact.deadline)
         task.state, task.offer = "offered", offer
         task.offers += 1
@@ -153,30 +153,30 @@ class FoldingFloor(Floor):
 
     def _presence_changed(self, fact: PresenceChanged, t: Instant) -> None:
         agent = self.agents[fact.agent]
-        self._away(agent)
+        self._away(agent, t)
         if fact.presence != agent.presence:
             agent.since = t
         agent.presence, agent.reason = fact.presence, fact.reason
         agent.missed = 0
-        self._back(agent, t)
+        self._back(agent, t, idle=True)
 
     def _agent_connected(self, fact: AgentConnected, t: Instant) -> None:
         agent = self.agents[fact.agent]
-        self._away(agent)
+        self._away(agent, t)
         agent.connected, agent.vanishes = True, None
         self.deadlines.drop(VANISH, self.vanish_id(agent.id))
-        self._back(agent, None)
+        self._back(agent, t)
 
     def _agent_disconnected(self, fact: AgentDisconnected, t: Instant) -> None:
         agent = self.agents[fact.agent]
-        self._away(agent)
+        self._away(agent, t)
         agent.connected, agent.vanishes = False, fact.until
         self.deadlines.set(VANISH, self.vanish_id(agent.id), fact.until, self.org)
         self._release_preferred(agent)
 
     def _agent_vanished(self, fact: AgentVanished, t: Instant) -> None:
         agent = self.agents[fact.agent]
-        self._away(agent)
+        self._away(agent, t)
         agent.connected, agent.vanishes = False, None
         self.deadlines.drop(VANISH, self.vanish_id(agent.id))
         self._release_preferred(agent)
@@ -190,7 +190,7 @@ class FoldingFloor(Floor):
         if task is None:
             return
         if fact.kind == KNOWN_AGENT:
-            self._unwait(task)
+            self._unwait(task, t)
             self._wait(task)
         else:
             task.skips = {agent: until for agent, until in task.skips.items() if until > fact.due}

@@ -245,6 +245,20 @@ class Index:
             for turn in bucket.turns:
                 yield by_turn[turn]
 
+    def emptiest(self, line: Line) -> Agent | None:
+        """The one agent who is kept for a line whose first task starves: least loaded of those large enough, then
+        idle longest. While kept, their load only falls, so the task gets somebody in the end."""
+        best: tuple[int, int] | None = None
+        for profile in line.profiles:
+            if profile.capacity < line.queue.cost:
+                continue
+            for bucket in profile.buckets.values():
+                if bucket.turns:
+                    key = (bucket.hard if line.live else bucket.total, bucket.turns[0])
+                    if best is None or key < best:
+                        best = key
+        return self.by_turn[best[1]] if best is not None else None
+
     def candidates(self, line: Line) -> int:
         """How many present agents have the capacity."""
         if len(line.buckets) <= FEW:

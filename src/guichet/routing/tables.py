@@ -63,6 +63,7 @@ AGENT_STATE = table(
         "team": "text",
         "wrapup_until": "int",
     },
+    indexes=(("agent",),),
 )
 
 QUEUE_STATE = table(

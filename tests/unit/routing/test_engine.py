@@ -141,6 +141,16 @@ def test_an_agent_is_kept_for_a_large_task_that_small_ones_would_starve() -> Non
     assert served_after <= 16
 
 
+def test_whoever_was_kept_is_free_again_once_the_large_task_has_gone() -> None:
+    centre = Centre(QueueSpec("chat", "shop", cost=2), QueueSpec("call", "shop", cost=6))
+    centre.agent("a", capacity=6)
+    centre.accept_all(centre.queue("chat"))
+    centre.queue("call", task="call-1", conversation="call")
+    centre.t += 60 * SECOND
+    assert offers(centre.queue("chat")) == [], "kept for the call"
+    assert [offer.task for offer in offers(centre.end("call-1"))] == ["c3-1"]
+
+
 def test_without_the_guard_it_would_starve() -> None:
     """The same traffic, with the guard out of reach: the test above tests something."""
     centre = Centre(QueueSpec("chat", "shop", cost=2), QueueSpec("call", "shop", cost=6))
