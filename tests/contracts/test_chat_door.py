@@ -292,12 +292,30 @@ async def test_who_is_logged_in_at_the_shop(centre: Centre) -> None:
     assert logged_in["customer"] == at_home["customer"]
     (customer,) = await centre.rows("customer", customer=at_home["customer"])
     assert customer["name"] == "Inès Colin"
+    newcomer = await centre.open_chat()
+    another = sign(Claims(handle="client-13", exp=now + 600, name="Luc"), secret)
+    luc = await centre.open_chat(token=newcomer["token"], identity=another)
+    assert luc["customer"] == newcomer["customer"]
+    assert luc["token"] != newcomer["token"]
+    assert (await centre.open_chat(token=luc["token"], identity=another))["token"] == luc["token"]
+    third = sign(Claims(handle="client-14", exp=now + 600), secret)
+    shared = await centre.open_chat(token=luc["token"], identity=third)
+    assert shared["customer"] not in (luc["customer"], at_home["customer"])
     for bad, code in (
         (sign(Claims(handle="client-12", exp=now - 1), secret), "identity.expired"),
         (sign(Claims(handle="client-12", exp=now + 600), b"guess"), "identity.invalid"),
     ):
         refused = await centre.http.post("/api/webchat/shop/open", json={"identity": bad})
         assert (refused.status_code, refused.json()["code"]) == (403, code)
+
+
+@in_a_centre
+async def test_an_erased_visitor_is_a_stranger(centre: Centre) -> None:
+    opened = await centre.open_chat(name="Inès")
+    admin = Actor("system", "setup", ORG)
+    await centre.do(admin, "erase_customer", customer=opened["customer"])
+    refused = await centre.http.post("/api/webchat/shop/open", json={"token": opened["token"]})
+    assert (refused.status_code, refused.json()["kind"]) == (401, "signed_out")
 
 
 async def test_a_required_field_is_asked_for(tmp_path: Path) -> None:

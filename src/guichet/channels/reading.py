@@ -39,6 +39,11 @@ async def customer_behind(reader: Reader, identity_hash: str) -> str | None:
     return str(row["merged_into"] or customer)
 
 
+async def is_known(reader: Reader, customer: str) -> bool:
+    """Whether there is such a customer, not erased."""
+    return await reader.row(CUSTOMER, (customer,)) is not None
+
+
 async def customer_name(reader: Reader, customer: str) -> str:
     """What the customer is called, "" when nobody knows."""
     row = await reader.row(CUSTOMER, (customer,))

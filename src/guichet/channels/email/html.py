@@ -183,27 +183,30 @@ class _Writer:
 
     def __init__(self) -> None:
         self._lines: list[str] = []
-        self._line = ""
+        self._line: list[str] = []
         self.quotes = 0
         self.verbatim = 0
 
     def add(self, text: str) -> None:
         if self.verbatim:
             head, *rest = text.split("\n")
-            self._line += head
+            self._line.append(head)
             for line in rest:
                 self.end(force=True)
-                self._line = line
+                self._line.append(line)
             return
         words = re.sub(r"[ \t\r\n\f]+", " ", text)
-        self._line += words.lstrip() if not self._line or self._line.endswith(" ") else words
+        if not self._line or self._line[-1].endswith(" "):
+            words = words.lstrip()
+        if words:
+            self._line.append(words)
 
     def end(self, *, force: bool = False) -> None:
         """Ends the line, when there is one."""
-        if self._line.strip() or force:
-            prefix = "> " * self.quotes
-            self._lines.append((prefix + self._line).rstrip())
-        self._line = ""
+        line = "".join(self._line)
+        if line.strip() or force:
+            self._lines.append(("> " * self.quotes + line).rstrip())
+        self._line.clear()
 
     def gap(self) -> None:
         """An empty line, unless there is one."""

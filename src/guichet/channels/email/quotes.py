@@ -45,6 +45,7 @@ def split_reply(text: str) -> tuple[str, str]:
 
 
 def _quote_start(lines: list[str]) -> int | None:
+    last_own = max((i for i, line in enumerate(lines) if not _quoted_or_empty(line)), default=-1)
     for i, whole in enumerate(lines):
         line = whole[:MAX_LINE].strip()
         if not line:
@@ -55,7 +56,7 @@ def _quote_start(lines: list[str]) -> int | None:
             return i - 1 if i and _LINE.match(lines[i - 1].strip()) else i
         if _introduces(lines, i):
             return i
-        if line.startswith(">") and all(_quoted_or_empty(rest) for rest in lines[i:]):
+        if line.startswith(">") and i > last_own:
             return i
     return None
 

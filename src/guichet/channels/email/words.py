@@ -73,7 +73,7 @@ def _codec(charset: str | None) -> str | None:
 def _tidy(text: str) -> str:
     """No NUL, no byte order mark, one kind of line end, no half characters."""
     text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "").replace("\ufeff", "")
-    return text.encode("utf-8", "replace").decode() if any("\ud800" <= c <= "\udfff" for c in text) else text
+    return text.encode("utf-8", "replace").decode()
 
 
 def header_text(raw: str) -> str:

@@ -45,6 +45,7 @@ MAX_LINE = 512
 BURST, PER_SECOND = 40, 10
 """Frames a socket may send at once, and in the long run."""
 TYPING_EVERY = SECOND
+VIEWS = ("visitor_thread", "conversation")
 MAX_MARKS = 50
 """Messages of one update that are marked as delivered; more come only after a long absence."""
 
@@ -175,7 +176,7 @@ class Talk:
         )
         known = {"n": answer["n"]} if "n" in answer else {}
         self._line.say(encode("ack", id=frame.id, conversation=visit.conversation, **known))
-        if not self._cancels:
+        if len(self._cancels) < len(VIEWS):
             await self._follow()
 
     async def _begin(self) -> None:
@@ -191,7 +192,7 @@ class Talk:
         if not self._begun and await conversation_row(self._edge.reader, visit.conversation) is not None:
             await self._presence.watch(visit)
             self._begun = True
-        if not self._begun or (self._cancels and after >= self._sent):
+        if not self._begun or (len(self._cancels) == len(VIEWS) and after == self._sent):
             known = visit.conversation if self._begun else None
             self._line.say(encode("thread", n=self._sent, conversation=known, messages=[]))
             return
@@ -215,7 +216,7 @@ class Talk:
 
     async def _follow(self) -> None:
         """Follows both views anew; the snapshots say all that came after `_sent` and how things stand."""
-        for view in ("visitor_thread", "conversation"):
+        for view in VIEWS:
             if (cancel := self._cancels.pop(view, None)) is not None:
                 cancel()
             self._cancels[view] = await self._edge.subscribe(
@@ -239,6 +240,8 @@ class Talk:
     def _thread(self, update: Update) -> None:
         if update.whole:
             self._held.clear()
+            # A widget that claims to know more than there is (a restored backup) is told everything new.
+            self._sent = min(self._sent, max((int(str(row["n"])) for row in update.rows), default=0))
         for row in update.gone:  # taken back before the visitor saw it
             self._held.pop(int(str(row["n"])), None)
         fresh = []

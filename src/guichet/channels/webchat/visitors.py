@@ -13,14 +13,13 @@ import msgspec
 
 from guichet.channels.base import Edge, Entry, Identity
 from guichet.channels.inbound import language_of, open_conversation, register_customer
-from guichet.channels.reading import customer_behind, latest_conversation
+from guichet.channels.reading import customer_behind, is_known, latest_conversation
 from guichet.channels.webchat.identity import MAX_TOKEN, Claims, verify
 from guichet.channels.webchat.settings import WebchatSettings
 from guichet.kit.clock import DAY
 from guichet.kit.errors import Refused, invalid
 from guichet.kit.ids import new_id
 from guichet.leader.registry import Actor
-from guichet.store.port import Session
 
 NAME = "webchat"
 KIND = "visitor"
@@ -47,6 +46,8 @@ class Visit(msgspec.Struct, frozen=True):
     entry: Entry
     conversation: str
     language: str
+    identified: bool = False
+    """The shop signed who this is; another person who signs in here gets a visit of their own."""
 
     @property
     def actor(self) -> Actor:
@@ -64,11 +65,11 @@ async def open_visit(edge: Edge, entry: Entry, asked: OpenRequest) -> tuple[str,
         _required("name", settings.ask_name, name)
         _required("email", settings.ask_email, email)
     known = await _known(edge, entry, claims) if claims else None
-    if visit is not None and known is not None and known != visit.customer:
+    if visit is not None and claims is not None and known != visit.customer and (known or visit.identified):
         visit = None  # somebody else is logged in now: another person's words must not be shown
     customer = visit.customer if visit else known or new_id()
     language = language_of(entry.config, asked.language)
-    if visit is None or name or email:
+    if visit is None or claims is not None or name or email:
         customer = await register_customer(
             edge,
             Actor("system", NAME, entry.org),
@@ -81,20 +82,32 @@ async def open_visit(edge: Edge, entry: Entry, asked: OpenRequest) -> tuple[str,
             language=language,
             anonymous=claims is None,
         )
-    if visit is not None and customer == visit.customer:
+    if visit is not None and (claims is None or visit.identified):
         return asked.token, visit
-    conversation = (await _running(edge, entry, customer) if known else None) or new_id()
+    if visit is not None:  # an anonymous visitor signed in: the same talk goes on under a new token
+        await edge.sessions.end(KIND, asked.token)
+        conversation = visit.conversation
+    else:
+        conversation = (await _running(edge, entry, customer) if known else None) or new_id()
+    made = Visit(entry.org, customer, entry, conversation, language, claims is not None)
     data = {"entry": entry.id, "conversation": conversation, "language": language}
-    token = await edge.sessions.create(KIND, entry.org, customer, edge.clock.now() + VISIT_LASTS, data)
-    return token, Visit(entry.org, customer, entry, conversation, language)
+    if made.identified:
+        data["identified"] = "yes"
+    return await edge.sessions.create(KIND, entry.org, customer, edge.clock.now() + VISIT_LASTS, data), made
 
 
 async def find_visit(edge: Edge, entry: Entry, token: str) -> Visit:
-    """The visit of a token. Raises Refused(signed_out): unknown, expired, or another door's."""
+    """The visit of a token. Raises Refused(signed_out): unknown, expired, another door's, or its visitor erased."""
     session = await edge.sessions.find(KIND, token) if len(token) <= 128 else None
     if session is None or session.org != entry.org or session.data.get("entry") != entry.id:
         raise Refused("signed_out", "visit.unknown", "open a new visit", field="token")
-    return _visit(session, entry)
+    if not await is_known(edge.reader, session.actor):  # erased
+        await edge.sessions.end(KIND, token)
+        raise Refused("signed_out", "visit.unknown", "open a new visit", field="token")
+    data = session.data
+    return Visit(
+        session.org, session.actor, entry, data["conversation"], data["language"], "identified" in data
+    )
 
 
 async def begin_conversation(edge: Edge, visit: Visit) -> None:
@@ -107,11 +120,6 @@ async def begin_conversation(edge: Edge, visit: Visit) -> None:
         entry=visit.entry,
         language=visit.language,
     )
-
-
-def _visit(session: Session, entry: Entry) -> Visit:
-    data = session.data
-    return Visit(session.org, session.actor, entry, data["conversation"], data["language"])
 
 
 async def _claims(edge: Edge, entry: Entry, token: str) -> Claims:
