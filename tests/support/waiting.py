@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar, overload
 
 T = TypeVar("T")
 
@@ -14,9 +14,19 @@ TIMEOUT_SECONDS = 10.0
 PAUSE_SECONDS = 0.005
 
 
+@overload
 async def wait_until(
-    condition: Callable[[], T | Awaitable[T]], what: str = "", timeout: float = TIMEOUT_SECONDS
-) -> T:
+    condition: Callable[[], Awaitable[T | None]], what: str = "", timeout: float = TIMEOUT_SECONDS
+) -> T: ...
+
+
+@overload
+async def wait_until(
+    condition: Callable[[], T | None], what: str = "", timeout: float = TIMEOUT_SECONDS
+) -> T: ...
+
+
+async def wait_until(condition: Callable[[], Any], what: str = "", timeout: float = TIMEOUT_SECONDS) -> Any:
     """Returns the condition's first truthy value; fails, saying what it waited for, after `timeout` seconds."""
     deadline = time.monotonic() + timeout
     while True:

@@ -51,7 +51,9 @@ class Demo:
         self._settings = settings
         self._clock = clock
         self.mailbox = Mailbox(settings.data_dir / "demo-mailbox.jsonl", clock)
-        self.traffic = Traffic(World(settings.url, Seeded(clock.now()), speed), self.mailbox, mail_door)
+        self.traffic = Traffic(
+            World(settings.url, clock, Seeded(clock.now()), speed), self.mailbox, mail_door
+        )
         self._site = Site(self.mailbox, self.traffic, mail_door)
         self._relay = (HOST, 0)
 

@@ -24,6 +24,8 @@ CHAT, MAIL = "webchat", "email"
 DAYS = 30
 QUIET = 25 * MINUTE
 """Before the present no chat begins any more, so that none is left hanging."""
+HOME = 8 * MINUTE
+"""Before the present everybody has gone home: nobody is at a desk before they sign in."""
 LOCAL = HOUR
 """The operator's clock against UTC; a demonstration can do without summer time."""
 NAMES = {person.id: person.name for person in PEOPLE}
@@ -54,6 +56,7 @@ class History:
         self._due: list[tuple[Instant, int, Callable[[], None]]] = []
         self._count = 0
         self._talks: dict[str, Talk] = {}
+        self._unsent: dict[str, str] = {}
         self._people: dict[str, list[tuple[str, str, str]]] = {shop.client: [] for shop in SHOPS}
 
     def live(self) -> None:
@@ -61,8 +64,10 @@ class History:
         first = self._now - DAYS * DAY
         for day in range(DAYS + 1):
             self._plan(first - (first + LOCAL) % DAY + day * DAY)
+        for agent in AGENTS:
+            self._at(self._now - HOME, lambda a=agent.id: self._goes(a))  # type: ignore[misc]
         for n in range(6):  # whoever opens the desk first finds something to do
-            self._at(self._now - (6 + 17 * n) * MINUTE, lambda n=n: self._mail_arrives(SHOPS[n % 2]))  # type: ignore[misc]
+            self._at(self._now - HOME + (n + 1) * MINUTE, lambda n=n: self._mail_arrives(SHOPS[n % 2]))  # type: ignore[misc]
         while self._due and self._due[0][0] < self._now:
             self._move(self._due[0][0])
             if self._past.t >= self._due[0][0]:
@@ -82,6 +87,8 @@ class History:
                 continue
             start = midnight + (8 + n % 3) * HOUR + self._chance.between(0, 10) * MINUTE
             lunch = start + (3 * HOUR + 30 * MINUTE) + self._chance.between(0, 40) * MINUTE
+            if start > self._now - 2 * HOME:
+                continue
             self._at(start, lambda a=agent.id: self._comes(a))  # type: ignore[misc]
             self._at(lunch, lambda a=agent.id: self._presence(a, "break", "lunch"))  # type: ignore[misc]
             self._at(lunch + 45 * MINUTE, lambda a=agent.id: self._presence(a, "available"))  # type: ignore[misc]
@@ -153,19 +160,16 @@ class History:
                 talk = self._talks[fact.conversation]
                 self._in(8, 40, lambda: self._finish(talk, fact.task, fact.agent))
             case MessageReleased() if self._talks[fact.conversation].channel == MAIL:
-                self._in(1, 3, lambda: self._delivered(fact, "sent"))
+                self._unsent[fact.message] = fact.conversation
+                self._in(1, 3, lambda: self._sent(fact.message))
 
     def _do(self, command: str, agent: str, **fields: object) -> None:
         self._past.ask(command, "agent", agent, **fields)
 
-    def _delivered(self, fact: MessageReleased, status: str) -> None:
+    def _sent(self, message: str) -> None:
+        conversation = self._unsent.pop(message)
         self._past.ask(
-            "record_delivery",
-            "system",
-            MAIL,
-            conversation=fact.conversation,
-            message=fact.message,
-            status=status,
+            "record_delivery", "system", MAIL, conversation=conversation, message=message, status="sent"
         )
 
     def _finish(self, talk: Talk, task: str, agent: str) -> None:
@@ -268,6 +272,7 @@ class History:
             self._do(
                 "park", agent, conversation=talk.id, until=self._past.t + self._chance.between(2, 30) * HOUR
             )
+            talk.agent = None
             return
         if dialogue.tags and turn == 1:
             self._do("tag", agent, conversation=talk.id, tags=dialogue.tags)
@@ -299,9 +304,11 @@ class History:
             self._do("close", talk.agent, conversation=talk.id)
 
     def _wind_up(self) -> None:
-        """The present: nobody is at a desk before they sign in, and no chat hangs in the air."""
+        """The present: no chat hangs in the air, no mail lies with somebody who went home, none is half sent."""
         for talk in list(self._talks.values()):
             if talk.channel == CHAT and not talk.ended:
                 self._try(lambda talk=talk: self._close(talk) if talk.agent else self._leaves(talk))  # type: ignore[misc]
-        for agent in AGENTS:
-            self._try(lambda a=agent.id: self._goes(a))  # type: ignore[misc]
+            elif talk.channel == MAIL and talk.agent is not None and talk.turn % 2:
+                self._try(lambda talk=talk: self._agent_turn(talk))  # type: ignore[misc]
+        for message in list(self._unsent):
+            self._try(lambda message=message: self._sent(message))  # type: ignore[misc]

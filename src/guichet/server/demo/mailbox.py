@@ -67,7 +67,7 @@ class Mailbox:
 
     async def listen(self, host: str, port: int) -> tuple[str, int]:
         """Takes mail at that address (port 0: any); gives it back. Raises Refused when the port cannot be had."""
-        self._load()
+        self.load()
         loop = asyncio.get_running_loop()
 
         def protocol() -> SMTP:
@@ -171,7 +171,7 @@ class Mailbox:
         with self._path.open("ab") as file:
             file.write(msgspec.json.encode(letter) + b"\n")
 
-    def _load(self) -> None:
+    def load(self) -> None:
         """Reads what is there, and writes it anew so that the file stays short. A torn last line is left out."""
         if not self._path.exists():
             return

@@ -9,6 +9,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Any
 
+from guichet.kit.clock import Clock
 from guichet.kit.seeded import Seeded
 from guichet.server.demo.dialogues import Dialogue
 
@@ -55,6 +56,7 @@ class World:
     """Where people meet the centre. `url` without a slash at its end; `speed` > 1 for tests in a hurry."""
 
     url: str
+    clock: Clock
     chance: Seeded
     speed: float = 1.0
     script: Script = field(default_factory=Script)

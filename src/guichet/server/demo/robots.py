@@ -18,7 +18,7 @@ from guichet.server.demo.people import World, post
 
 AGAIN_SECONDS = 5
 FOR_PEOPLE = 45_000
-"""Milliseconds for which a real visitor's chat is left to real agents."""
+"""Milliseconds for which a real person's words are left to real agents."""
 SILENCE = 90
 """Seconds without a word from a chat's customer, after which the agent says goodbye."""
 
@@ -42,7 +42,6 @@ class Robot:
         self._busy: set[tuple[str, str]] = set()
         self._left: set[str] = set()
         self._changed = asyncio.Condition()
-        self._now = 0
 
     async def run(self) -> None:
         while True:
@@ -98,7 +97,6 @@ class Robot:
         await self._send({"op": "command", "id": new_id(), "name": name, "key": new_id(), "payload": payload})
 
     async def _hear(self, frame: dict[str, Any]) -> None:
-        self._now = frame.get("t", self._now)
         if frame["op"] not in ("snapshot", "delta"):
             return
         rows, gone = frame.get("rows") or frame.get("set") or [], frame.get("del") or []
@@ -152,7 +150,7 @@ class Robot:
         scripted = any(
             m["kind"] == "customer" and self._world.script.find(m["text"] or "") for m in thread.values()
         )
-        waited = self._now - row["since"] if self._now else FOR_PEOPLE
+        waited = self._world.clock.now() - row["since"]
         if not scripted and waited < FOR_PEOPLE / self._world.speed:
             await self._ask("decline_offer", {"offer": row["offer"]})
         else:
