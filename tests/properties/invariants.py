@@ -299,18 +299,20 @@ class Ledger:
                     raise Broken("conserving", f"{piece.id} waits while {name} is free")
 
     def _kept(self, person: Person, piece: Piece, waiting: list[Piece], t: Instant) -> bool:
-        """Whether the agent may be kept for an older task that is too large for anybody's free capacity."""
-        for large in waiting:
-            if (
-                large.cost > piece.cost
-                and large.key < piece.key
-                and large.since <= t - self.rules.starving
-                and self.eligible(person, large)
-                and not self.room(person, large)
-                and person.spec.capacity >= large.cost
-            ):
-                return True
-        return False
+        """Whether the agent may be kept for an older task that is too large for anybody's free capacity. Whoever
+        has interruptible work already is free for live work all the same."""
+        name = person.spec.id
+        gives_way = self.load(name, live=False) > self.load(name, live=True)
+        return any(
+            (large.cost > piece.cost or large.live != piece.live)
+            and not (piece.live and not large.live and gives_way)
+            and large.key < piece.key
+            and large.since <= t - self.rules.starving
+            and self.eligible(person, large)
+            and not self.room(person, large)
+            and person.spec.capacity >= large.cost
+            for large in waiting
+        )
 
 
 _FOLLOW: dict[type[Fact], Callable[[Ledger, Any, Instant], None]] = {

@@ -143,8 +143,9 @@ def _kept(floor: Floor, agent: Agent, task: Task, t: Instant) -> bool:
         first = _first(floor, line, agent)
         if first is None or first.since > limit or first.key > task.key:
             continue
-        # Only what counts against the same budget delays it: interruptible work never delays live work.
-        if (task.hard if line.live else task.cost) and floor.index.emptiest(line) is agent:
+        # Whoever has interruptible work already is free for live work: that is what it is for.
+        delays = task.hard > 0 if line.live else not task.live or agent.total == agent.hard
+        if delays and floor.index.emptiest(line) is agent:
             return True
     return False
 

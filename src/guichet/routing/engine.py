@@ -91,11 +91,12 @@ class Engine(FoldingFloor):
                 self._lines[item.line] = None
 
     def _decide(self, t: Instant) -> Fact | None:
-        """The next offer: freed agents choose first, then tasks held for somebody, then lines, the one whose head
-        has waited longest before the others. Whoever got something stays on the list: there may be room for more.
+        """The next offer. Freed agents choose first, idle longest before the others; then tasks held for
+        somebody; then lines, the one whose head has waited longest before the others. Whoever got something stays
+        on the list: there may be room for more.
         """
         while self._agents:
-            agent = next(iter(self._agents))
+            agent = min(self._agents, key=lambda agent: agent.turn)
             offer = work_for(self, agent, t)
             if offer is not None:
                 return offer
@@ -156,7 +157,7 @@ class Engine(FoldingFloor):
         facts = self._withdraw(agent, "vanished")
         facts += [
             requeue(task, "vanished")
-            for task in agent.tasks.values()
+            for task in self._tasks_of(agent)
             if task.live and task.state == "assigned"
         ]
         if agent.presence != "offline":
@@ -182,13 +183,13 @@ class Engine(FoldingFloor):
             return []
         gone = agent.profile is None
         facts: list[Fact] = [
-            withdrawal(offer.task, "config")
-            for offer in agent.offers.values()
-            if gone or not agent.spec.cleared(offer.task.client)
+            withdrawal(task, "config")
+            for task in self._offered_to(agent)
+            if gone or not agent.spec.cleared(task.client)
         ]
         facts += [
             requeue(task, "config")
-            for task in agent.tasks.values()
+            for task in self._tasks_of(agent)
             if task.state == "assigned" and (gone or not agent.spec.cleared(task.client))
         ]
         return facts
@@ -199,7 +200,14 @@ class Engine(FoldingFloor):
         )
 
     def _withdraw(self, agent: Agent, reason: str) -> list[Fact]:
-        return [withdrawal(offer.task, reason) for offer in agent.offers.values()]
+        return [withdrawal(task, reason) for task in self._offered_to(agent)]
+
+    def _tasks_of(self, agent: Agent) -> list[Task]:
+        """Oldest first: the order must not depend on how the state came about."""
+        return sorted(agent.tasks.values(), key=lambda task: task.number)
+
+    def _offered_to(self, agent: Agent) -> list[Task]:
+        return sorted((offer.task for offer in agent.offers.values()), key=lambda task: task.number)
 
 
 def withdrawal(task: Task, reason: str) -> OfferWithdrawn:

@@ -208,7 +208,7 @@ class Floor:
 
     def _release_preferred(self, agent: Agent) -> None:
         """What waited for this agent alone waits for everybody."""
-        for task in list(agent.preferred.values()):
+        for task in sorted(agent.preferred.values(), key=lambda task: task.number):
             self._unwait(task, 0)  # nobody is kept for a held task
             self._wait(task)
             self.touched.append(task)

@@ -253,3 +253,13 @@ def test_abandoning_leaves_nothing_behind() -> None:
     assert not engine.by_conversation
     assert not engine.index.waiting
     assert engine.deadlines.next() is None
+
+
+def test_a_backlog_of_mail_keeps_nobody_from_a_chat_who_has_mail_already() -> None:
+    centre = Centre(QueueSpec("chat", "shop", cost=2), QueueSpec("mail", "shop", cost=2, interruptible=True))
+    for _ in range(3):
+        centre.queue("mail", live=False)
+    centre.agent("a", capacity=2)
+    centre.t += 60 * SECOND
+    assert [offer.agent for offer in offers(centre.queue("chat"))] == ["a"]
+    assert not offers(centre.queue("chat"))
