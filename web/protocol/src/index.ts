@@ -19,10 +19,12 @@ export interface WorkRow {
   conversation: string;
   client: string;
   queue: string;
-  channel?: string | null;
   live: boolean;
   state: "offered" | "assigned" | "wrapup" | "parked";
   since: number;
+  /** When the customer should have an answer. */
+  answer_by: number | null;
+  /** When the offer or the wrap-up ends. */
   deadline: number | null;
   offer: string | null;
   why: unknown;
@@ -46,6 +48,9 @@ export interface ConversationRow {
   last_author: string | null;
   last_at: number | null;
   waiting_since: number | null;
+  parked_until: number | null;
+  /** Since when the customer of a live conversation is gone. */
+  left_at: number | null;
   n: number;
   agent: string | null;
   tags: string[] | null;
@@ -63,7 +68,7 @@ export interface MessageRow {
   n: number;
   message: string | null;
   client: string;
-  kind: "customer" | "agent" | "note" | "system";
+  kind: "customer" | "agent" | "note";
   author: string | null;
   text: string | null;
   html_blob: string | null;
@@ -107,6 +112,8 @@ export interface AgentStateRow {
 export interface QueueStateRow {
   queue: string;
   client: string;
+  /** Within its opening hours. */
+  open: boolean;
   waiting: number;
   oldest: number | null;
   offered: number;

@@ -7,13 +7,12 @@ import { useTranslation } from "react-i18next";
 import { go, To, usePart } from "../app/router.tsx";
 import { useRefusalWords } from "../i18n/index.ts";
 import { http, refusalOf } from "../net/index.ts";
-import { begin, signIn } from "../store/session.ts";
+import { begin } from "../store/session.ts";
 import { Door } from "./Door.tsx";
 import { SHORTEST_PASSWORD } from "./SetUp.tsx";
 
 interface Invited {
   name: string;
-  email: string;
   organisation: string;
 }
 
@@ -42,7 +41,7 @@ export default function Invitation(): JSX.Element {
     try {
       await http.post(path, { password });
       go("/work", { replace: true });
-      await signIn(invited.data?.email ?? "", password).catch(begin);
+      await begin();
     } catch (refused) {
       setError(words(refusalOf(refused)));
       setBusy(false);
@@ -79,7 +78,6 @@ export default function Invitation(): JSX.Element {
       hint={t("invitation.hint", { organisation: invited.data.organisation })}
     >
       <form className="form" onSubmit={(event) => void submit(event)}>
-        <input type="email" hidden readOnly autoComplete="username" value={invited.data.email} />
         <PasswordInput
           label={t("account.password")}
           description={t("account.password_hint", { count: SHORTEST_PASSWORD })}

@@ -4,7 +4,7 @@ import { useTranslation } from "react-i18next";
 
 import { useRefusalWords } from "../i18n/index.ts";
 import { http, refusalOf } from "../net/index.ts";
-import { begin, signIn } from "../store/session.ts";
+import { begin } from "../store/session.ts";
 import { useSettings } from "../store/settings.ts";
 import { Door } from "./Door.tsx";
 
@@ -38,8 +38,12 @@ export default function SetUp(): JSX.Element {
     }
     setBusy(true);
     try {
-      await http.post("/api/setup", { ...values, language });
-      await signIn(values.email, values.password).catch(begin);
+      await http.post("/api/setup", {
+        ...values,
+        language,
+        time_zone: Intl.DateTimeFormat().resolvedOptions().timeZone,
+      });
+      await begin();
     } catch (refused) {
       const refusal = refusalOf(refused);
       setErrors({ [refusal.field ?? "form"]: words(refusal) });

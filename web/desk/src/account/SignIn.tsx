@@ -4,7 +4,7 @@ import { useTranslation } from "react-i18next";
 
 import { useRefusalWords } from "../i18n/index.ts";
 import { refusalOf } from "../net/index.ts";
-import { signIn, useSession } from "../store/session.ts";
+import { signIn, useSession, type Choice } from "../store/session.ts";
 import { Door } from "./Door.tsx";
 
 export default function SignIn(): JSX.Element {
@@ -16,22 +16,50 @@ export default function SignIn(): JSX.Element {
   const [error, setError] = useState<string | null>(null);
   const [busy, setBusy] = useState(false);
 
-  function submit(event: FormEvent): void {
-    event.preventDefault();
+  const [choices, setChoices] = useState<readonly Choice[]>([]);
+
+  async function enter(organisation?: string): Promise<void> {
     setBusy(true);
     setError(null);
-    signIn(email.trim(), password).catch((refused: unknown) => {
-      setBusy(false);
+    try {
+      setChoices(await signIn(email.trim(), password, organisation));
+    } catch (refused) {
       const refusal = refusalOf(refused);
       setError(
         refusal.kind === "signed_out" || refusal.kind === "invalid" ? t("account.wrong") : words(refusal),
       );
-    });
+    }
+    setBusy(false);
+  }
+
+  if (choices.length > 0) {
+    return (
+      <Door title={t("account.choose")}>
+        <div className="form">
+          {choices.map((choice) => (
+            <Button
+              key={choice.organisation}
+              variant="default"
+              disabled={busy}
+              onClick={() => void enter(choice.organisation)}
+            >
+              {choice.name}
+            </Button>
+          ))}
+        </div>
+      </Door>
+    );
   }
 
   return (
     <Door title={t("account.sign_in")} hint={ended === null ? undefined : t("account.ended")}>
-      <form className="form" onSubmit={submit}>
+      <form
+        className="form"
+        onSubmit={(event: FormEvent) => {
+          event.preventDefault();
+          void enter();
+        }}
+      >
         <TextInput
           label={t("account.email")}
           type="email"

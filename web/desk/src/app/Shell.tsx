@@ -69,7 +69,6 @@ export function Shell(): JSX.Element {
               <Content />
             </Suspense>
           </Guard>
-          <div id="overlays" />
         </main>
       </div>
       {pages.map((one) => (
@@ -79,6 +78,8 @@ export function Shell(): JSX.Element {
         <Overlay key={id} />
       ))}
       <Toasts />
+      {/* Menus and dialogs are drawn here: within a landmark, and from the window's own corner. */}
+      <section id="overlays" aria-label={t("app.overlays")} />
     </div>
   );
 }

@@ -66,9 +66,18 @@ export async function begin(): Promise<void> {
   }
 }
 
-export async function signIn(email: string, password: string): Promise<void> {
-  await http.post("/api/sign-in", { email, password });
-  enter(await http.get<Me>("/api/me"));
+export interface Choice {
+  organisation: string;
+  name: string;
+}
+
+/** Signs in; answers the organisations to choose from when the same address works for several. */
+export async function signIn(email: string, password: string, organisation?: string): Promise<Choice[]> {
+  const body = organisation === undefined ? { email, password } : { email, password, organisation };
+  const answer = await http.post<Me | { choose: Choice[] }>("/api/sign-in", body);
+  if ("choose" in answer) return answer.choose;
+  enter(answer);
+  return [];
 }
 
 export async function signOut(): Promise<void> {

@@ -127,6 +127,7 @@ const SCENES = {
     ({ tables, past } = world());
     mode = "signed_in";
     silentUntil = 0;
+    drafts.clear();
     for (const line of lines) line.close();
   },
   mode: (query) => (mode = query.get("is")),
@@ -192,15 +193,14 @@ function api(method, path, query, body) {
   if (path === "/api/search")
     return [
       200,
-      {
-        conversations: [...tables.conversation, ...past]
-          .filter((row) =>
-            JSON.stringify(row)
-              .toLowerCase()
-              .includes((query.get("words") ?? "").toLowerCase()),
-          )
-          .slice(0, 12),
-      },
+      [...tables.conversation, ...past]
+        .filter((row) =>
+          JSON.stringify(row)
+            .toLowerCase()
+            .includes((query.get("words") ?? "").toLowerCase()),
+        )
+        .slice(0, 12)
+        .map((row) => ({ ...row, excerpt: row.last_words, at: row.last_at, message: "m" })),
     ];
   if (path === "/api/customers")
     return [

@@ -266,6 +266,8 @@ export function world() {
         : "Bonjour, je vous écris au sujet de ma dernière facture, que j’ai reçue deux fois.",
       last_author: answered ? "agent" : "customer",
       last_at: now - (index + 1) * 40_000,
+      parked_until: index === 7 ? now + 180 * MINUTE : null,
+      left_at: null,
       waiting_since:
         answered || index === 7 ? null : now - (live ? (index + 1) * 25_000 : (60 + index * 31) * MINUTE),
       n: 4,
@@ -275,23 +277,6 @@ export function world() {
       opened_at: opened,
       closed_at: null,
       language: client === "velocite" && live && index === 2 ? "en" : "fr",
-    });
-    put("message", {
-      conversation,
-      n: 1,
-      message: `${conversation}m1`,
-      client,
-      kind: "system",
-      author: "",
-      text: "opened",
-      html_blob: null,
-      attachments: [],
-      headers: {},
-      status: null,
-      reason: null,
-      at: opened,
-      release_at: null,
-      internal: false,
     });
     const said = (n, kind, author, text, more = {}) =>
       put("message", {
@@ -395,14 +380,8 @@ export function world() {
         live,
         state,
         since: opened,
-        deadline:
-          state === "wrapup"
-            ? now + 900_000
-            : state === "parked"
-              ? now + 3 * 60 * MINUTE
-              : live
-                ? null
-                : opened + 240 * MINUTE,
+        deadline: state === "wrapup" ? now + 900_000 : null,
+        answer_by: opened + (live ? 1 : 240) * MINUTE,
         offer: null,
         why: null,
         forced: false,
@@ -439,6 +418,7 @@ export function world() {
   put("queue_state", {
     queue: "commandes",
     client: "lumen",
+    open: true,
     waiting: 1,
     oldest: now - 42_000,
     offered: 1,
@@ -450,6 +430,7 @@ export function world() {
   put("queue_state", {
     queue: "courrier",
     client: "lumen",
+    open: true,
     waiting: 12,
     oldest: now - 95 * MINUTE,
     offered: 0,
@@ -461,6 +442,7 @@ export function world() {
   put("queue_state", {
     queue: "velo",
     client: "velocite",
+    open: true,
     waiting: 3,
     oldest: now - 99_000,
     offered: 0,
@@ -503,6 +485,7 @@ export function offer(tables) {
     live: true,
     state: "offered",
     since: now,
+    answer_by: now + 30_000,
     deadline: now + 20_000,
     offer: "c1-1-1",
     why: {

@@ -217,7 +217,7 @@ export function FieldInput(props: FieldInputProps): JSX.Element {
           {...(schema.maximum === undefined ? {} : { max: schema.maximum })}
           clampBehavior="none"
           hideControls
-          w={160}
+          styles={{ wrapper: { maxWidth: 160 } }}
           placeholder={nullable ? t("admin.none") : ""}
         />
       );

@@ -27,9 +27,6 @@ import { useFormWords } from "./words.ts";
 
 const NO_SCHEMA: Schema = {};
 
-/** Policies that the engine brings along; more are files beside them. */
-const POLICIES = ["longest_idle"];
-
 interface ItemFormProps {
   kind: Kind;
   /** Null: a new one. */
@@ -100,7 +97,7 @@ export function ItemForm({ kind, item, taken, schemas }: ItemFormProps): JSX.Ele
     item === null || JSON.stringify({ ...blank(schema), ...item.value }) !== JSON.stringify(value);
   const channel = typeof value["channel"] === "string" ? value["channel"] : "";
   const channelNames = Object.keys(schemas.channels);
-  const choices: Record<string, readonly string[]> = { policy: POLICIES };
+  const choices: Record<string, readonly string[]> = { policy: schemas.policies };
   if (channelNames.length > 0) choices["channel"] = channelNames;
 
   function set(name: string, next: unknown): void {
@@ -181,7 +178,8 @@ export function ItemForm({ kind, item, taken, schemas }: ItemFormProps): JSX.Ele
                   <li key={path}>
                     <button type="button" className="ui-link" onClick={() => toField(path)}>
                       {formWords.label(kind, path.split(".")[0] ?? path, {})}
-                    </button>{" "}
+                    </button>
+                    {" – "}
                     {typeof fault === "string" ? fault : t(`fault.${fault.key}`, { limit: fault.limit })}
                   </li>
                 ))}

@@ -1,7 +1,6 @@
 import { useQueries, useQuery } from "@tanstack/react-query";
 
 import { http } from "../../net/index.ts";
-import { listIn } from "../../net/lists.ts";
 import { KINDS, type Kind } from "./layout.ts";
 import { refersTo, type Schema, type Value } from "./schema.ts";
 
@@ -22,11 +21,7 @@ export interface Schemas {
   kinds: Record<string, Schema>;
   /** Each channel's own part of an entry point. */
   channels: Record<string, Schema>;
-}
-
-interface KindsAnswer {
-  kinds?: Record<string, Schema>;
-  channels?: Record<string, Schema>;
+  policies: string[];
 }
 
 /** The schemas of every kind, from which the forms are made. */
@@ -34,18 +29,14 @@ export function useSchemas() {
   return useQuery({
     queryKey: ["config", "kinds"],
     staleTime: Infinity,
-    queryFn: async (): Promise<Schemas> => {
-      const answer = await http.get<KindsAnswer & Record<string, Schema>>("/api/config/kinds");
-      const channels = answer.channels ?? {};
-      return { kinds: answer.kinds ?? answer, channels: channels as Record<string, Schema> };
-    },
+    queryFn: () => http.get<Schemas>("/api/config/kinds"),
   });
 }
 
 function itemsOf(kind: string) {
   return {
     queryKey: ["config", kind],
-    queryFn: async () => listIn<Item>(await http.get<Item[] | Value>(`/api/config/${kind}`), "items"),
+    queryFn: () => http.get<Item[]>(`/api/config/${kind}`),
   };
 }
 
@@ -56,11 +47,7 @@ export function useItems(kind: string) {
 export function useHistory(kind: string, id: string, version: number) {
   return useQuery({
     queryKey: ["config", kind, id, version],
-    queryFn: async () =>
-      listIn<Version>(
-        await http.get<Version[] | Value>(`/api/config/${kind}/${encodeURIComponent(id)}/history`),
-        "versions",
-      ).toSorted((a, b) => b.version - a.version),
+    queryFn: () => http.get<Version[]>(`/api/config/${kind}/${encodeURIComponent(id)}/history`),
   });
 }
 

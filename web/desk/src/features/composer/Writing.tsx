@@ -16,12 +16,11 @@ export function Writing({ conversation, customer }: { conversation: string; cust
   const name = useNames("agent");
   const signals = useStore(writers, (all) => all[conversation]);
   const alive = Object.values(signals ?? {}).filter((signal) => signal.until > now && signal.agent !== agent);
-  const colleague = alive.find((signal) => signal.agent !== null);
   return (
-    <div className="writing" role="status" data-collision={colleague !== undefined || undefined}>
-      {alive.length > 0 && <IconPencil size={14} aria-hidden />}
+    <div className="writing" role="status">
       {alive.map((signal) => (
-        <span key={signal.agent ?? signal.who}>
+        <span key={signal.agent ?? signal.who} data-collision={signal.agent !== null || undefined}>
+          <IconPencil size={14} aria-hidden />{" "}
           {t("composer.writes", { name: signal.agent === null ? customer : name(signal.agent) })}
         </span>
       ))}

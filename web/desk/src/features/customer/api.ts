@@ -1,7 +1,6 @@
 import type { ConversationRow } from "@guichet/protocol";
 
 import { address, http } from "../../net/index.ts";
-import { listIn } from "../../net/lists.ts";
 
 export interface Customer {
   customer: string;
@@ -15,9 +14,8 @@ export interface Customer {
   identities: { kind: string; handle: string; proven: boolean }[];
 }
 
-export async function readCustomer(id: string): Promise<Customer> {
-  const answer = await http.get<Customer & { row?: Customer }>(`/api/customers/${encodeURIComponent(id)}`);
-  return { ...answer, ...answer.row, identities: answer.identities ?? [] };
+export function readCustomer(id: string): Promise<Customer> {
+  return http.get<Customer>(`/api/customers/${encodeURIComponent(id)}`);
 }
 
 export interface ConversationFilter {
@@ -28,9 +26,6 @@ export interface ConversationFilter {
   limit?: number | undefined;
 }
 
-export async function readConversations(filter: ConversationFilter): Promise<ConversationRow[]> {
-  const answer = await http.get<ConversationRow[] | Record<string, unknown>>(
-    address("/api/conversations", { ...filter }),
-  );
-  return listIn(answer, "conversations");
+export function readConversations(filter: ConversationFilter): Promise<ConversationRow[]> {
+  return http.get<ConversationRow[]>(address("/api/conversations", { ...filter }));
 }

@@ -6,15 +6,9 @@ import { useFormat } from "../../i18n/index.ts";
 import { ClientMark } from "../../shared/ClientMark.tsx";
 import { Since } from "../../shared/time.tsx";
 import { useConfig, useName } from "../../store/directory.ts";
-import { inTime, totals } from "./figures.ts";
+import { inTime, totals, type Figured } from "./figures.ts";
 
-function Figures({
-  row,
-  bound,
-}: {
-  row: Omit<QueueStateRow, "queue" | "client">;
-  bound: number;
-}): JSX.Element {
+function Figures({ row, bound }: { row: Figured; bound: number }): JSX.Element {
   const format = useFormat();
   const share = inTime(row);
   return (
@@ -35,6 +29,7 @@ function Figures({
 }
 
 function QueueRow({ row, open, chosen }: { row: QueueStateRow; open(): void; chosen: boolean }): JSX.Element {
+  const { t } = useTranslation();
   const name = useName("queue", row.queue);
   const within = useConfig("queue", row.queue)?.["answer_within_seconds"];
   const bound = (typeof within === "number" ? within : 60) * 1000;
@@ -43,7 +38,8 @@ function QueueRow({ row, open, chosen }: { row: QueueStateRow; open(): void; cho
       <th scope="row">
         <button type="button" className="bare cut" onClick={open}>
           {name}
-        </button>
+        </button>{" "}
+        {!row.open && <span className="tag">{t("queues.closed")}</span>}
       </th>
       <td>
         <ClientMark client={row.client} whole />

@@ -1,5 +1,8 @@
 import type { AgentStateRow, Presence, QueueStateRow } from "@guichet/protocol";
 
+/** The figures of a queue, or of all of them. */
+export type Figured = Omit<QueueStateRow, "queue" | "client" | "open">;
+
 /** What an agent is doing as a leader sees it: `available` is split by whether they have work in hand. */
 export type Doing = "free" | "busy" | Exclude<Presence, "available">;
 
@@ -31,7 +34,7 @@ export function inTime(row: Pick<QueueStateRow, "answered_today" | "answered_in_
 }
 
 /** The line of totals: sums, and the oldest of all. */
-export function totals(rows: readonly QueueStateRow[]): Omit<QueueStateRow, "queue" | "client"> {
+export function totals(rows: readonly QueueStateRow[]): Figured {
   const sum = (pick: (row: QueueStateRow) => number) => rows.reduce((all, row) => all + pick(row), 0);
   const oldest = rows.flatMap((row) => (row.oldest === null ? [] : [row.oldest]));
   return {

@@ -53,7 +53,7 @@ function OfferCard({ item, first }: { item: WorkItem; first: boolean }): JSX.Ele
       <Ring left={left} total={total} urgent={left <= URGENT} />
       <div className="offer-body">
         <div className="work-row-line">
-          <ChannelIcon channel={conversation?.channel ?? work.channel} />
+          <ChannelIcon channel={conversation?.channel} />
           <strong className="cut">{name}</strong>
           <span className="work-row-gap" />
           <Since at={conversation?.waiting_since ?? work.since} />

@@ -41,6 +41,12 @@ export function decisionFrom(why: unknown): Decision | null {
   return read as Decision;
 }
 
+/** The same about a colleague. */
+export function whyOther(decision: Decision): Key {
+  if (decision.side !== "task") return decision.side === "known" ? "why.other.known" : "why.other.agent";
+  return decision.candidates <= 1 ? "why.other.only" : "why.other.task";
+}
+
 /** The one line of the offer card: which sentence, and its figures. */
 export function whyLine(decision: Decision): { key: Key; values: Record<string, number> } {
   const values = { candidates: decision.candidates, agents: decision.agents, count: decision.candidates };

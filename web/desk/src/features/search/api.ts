@@ -2,7 +2,6 @@ import { useQuery } from "@tanstack/react-query";
 import { useDebouncedValue } from "@mantine/hooks";
 
 import { address, http } from "../../net/index.ts";
-import { listIn } from "../../net/lists.ts";
 
 export interface FoundPerson {
   customer: string;
@@ -31,12 +30,11 @@ export interface Found {
 }
 
 async function find(words: string, limit: number, signal: AbortSignal): Promise<Found> {
-  const [people, talks] = await Promise.all([
-    http.get<FoundPerson[] | Record<string, unknown>>(address("/api/customers", { words, limit }), signal),
-    http.get<FoundConversation[] | Record<string, unknown>>(address("/api/search", { words, limit }), signal),
+  const [people, conversations] = await Promise.all([
+    http.get<FoundPerson[]>(address("/api/customers", { words, limit }), signal),
+    http.get<FoundConversation[]>(address("/api/search", { words, limit }), signal),
   ]);
-  const conversations = listIn<FoundConversation>(talks, "conversations");
-  return { people: listIn(people, "customers"), conversations };
+  return { people, conversations };
 }
 
 /** People and conversations that match the words; asks the server when one pauses. */

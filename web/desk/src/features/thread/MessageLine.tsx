@@ -7,7 +7,7 @@ import { useFormat, type Key } from "../../i18n/index.ts";
 import { useName } from "../../store/directory.ts";
 import { Attachments } from "./Attachments.tsx";
 import { HtmlMail } from "./HtmlMail.tsx";
-import type { Pending } from "./items.ts";
+import type { Event, Pending } from "./items.ts";
 import { Status } from "./Status.tsx";
 import { foldQuoted, linkify } from "./text.ts";
 
@@ -95,6 +95,29 @@ function Mail({ row }: { row: MessageRow }): JSX.Element {
   );
 }
 
+/** Somebody came or went: one thin line. */
+export function EventLine({
+  at,
+  event,
+  agent,
+}: {
+  at: number;
+  event: Event;
+  agent: string | null;
+}): JSX.Element {
+  const { t } = useTranslation();
+  const format = useFormat();
+  const name = useName("agent", agent);
+  return (
+    <div className="system soft">
+      <span>{t(`event.${event}`, { agent: name })}</span>
+      <time className="num" dateTime={new Date(at).toISOString()} title={format.exact(at)}>
+        {format.time(at)}
+      </time>
+    </div>
+  );
+}
+
 interface MessageLineProps {
   row: MessageRow;
   head: boolean;
@@ -109,7 +132,7 @@ export const MessageLine = memo(function MessageLine({
   pending,
   customer,
 }: MessageLineProps): JSX.Element {
-  const { t, i18n } = useTranslation();
+  const { t } = useTranslation();
   const format = useFormat();
   const agent = useName("agent", row.author);
   const time = (
@@ -118,14 +141,6 @@ export const MessageLine = memo(function MessageLine({
     </time>
   );
 
-  if (row.kind === "system") {
-    const known = `system.${row.text ?? ""}`;
-    return (
-      <div className="system soft">
-        <span>{i18n.exists(known) ? t(known as Key, { agent }) : row.text}</span> {time}
-      </div>
-    );
-  }
   const speaker = row.kind === "customer" ? customer : agent;
   const mail = row.html_blob !== null || (row.headers !== null && Object.keys(row.headers).length > 0);
   return (

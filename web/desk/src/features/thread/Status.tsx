@@ -2,11 +2,13 @@ import type { MessageRow } from "@guichet/protocol";
 import { IconAlertTriangle, IconCheck, IconChecks, IconClock, IconEye } from "@tabler/icons-react";
 import type { JSX } from "react";
 import { useTranslation } from "react-i18next";
+import { useStore } from "zustand";
 
 import { useAction } from "../../app/actions.ts";
 import { report } from "../../app/toasts.tsx";
 import { Keys } from "@guichet/ui";
 import { useRefusalWords, type Key } from "../../i18n/index.ts";
+import { theNet } from "../../net/index.ts";
 import { useNow } from "../../shared/time.tsx";
 import { commands, discardCommand, retryCommand } from "../../store/commands.ts";
 import { composerOf } from "../composer/handle.ts";
@@ -62,11 +64,12 @@ function Trouble({
 export function Status({ row, pending }: { row: MessageRow; pending: Pending | null }): JSX.Element | null {
   const { t, i18n } = useTranslation();
   const words = useRefusalWords();
+  const online = useStore(theNet().link.status, (status) => status.downSince === null);
   if (pending) {
     if (!pending.refusal) {
       return (
         <span className="status soft">
-          <IconClock size={14} aria-hidden /> {t("status.sending")}
+          <IconClock size={14} aria-hidden /> {t(online ? "status.sending" : "status.kept")}
         </span>
       );
     }

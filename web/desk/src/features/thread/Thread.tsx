@@ -1,4 +1,4 @@
-import type { MessageRow } from "@guichet/protocol";
+import type { LegRow, MessageRow } from "@guichet/protocol";
 import { Bones, Empty } from "@guichet/ui";
 import { IconArrowDown } from "@tabler/icons-react";
 import { useVirtualizer } from "@tanstack/react-virtual";
@@ -12,9 +12,8 @@ import { useUnanswered } from "../../store/commands.ts";
 import { markSeen } from "../../store/seen.ts";
 import { useMe } from "../../store/session.ts";
 import { useOnly, useView, type View } from "../../store/views.ts";
-import { listIn } from "../../net/lists.ts";
 import { itemsOf, type ThreadItem } from "./items.ts";
-import { MessageLine } from "./MessageLine.tsx";
+import { EventLine, MessageLine } from "./MessageLine.tsx";
 
 /** Pixels from the end within which the thread follows new messages. */
 const NEAR = 80;
@@ -22,7 +21,7 @@ const PAGE = 200;
 
 function guess(item: ThreadItem | undefined): number {
   if (!item || item.kind === "day") return 32;
-  if (item.row.kind === "system") return 24;
+  if (item.kind === "event") return 24;
   const lines = Math.ceil((item.row.text ?? "").length / 90) + (item.row.text ?? "").split("\n").length - 1;
   return (
     (item.head ? 26 : 0) + Math.max(1, Math.min(lines, 30)) * 20 + (item.row.attachments?.length ? 120 : 0)
@@ -39,10 +38,7 @@ function useOlder(
     if (start === undefined) return;
     const path = `/api/conversations/${encodeURIComponent(conversation)}/messages`;
     try {
-      const page = await http.get<MessageRow[] | Record<string, unknown>>(
-        address(path, { before: start, limit: PAGE }),
-      );
-      const earlier = listIn<MessageRow>(page, "messages").toSorted((a, b) => a.n - b.n);
+      const earlier = await http.get<MessageRow[]>(address(path, { before: start, limit: PAGE }));
       setRows((known) => [...earlier, ...known]);
     } catch (error) {
       report(error);
@@ -67,9 +63,10 @@ export function Thread({ conversation }: { conversation: string }): JSX.Element 
     [rows],
   );
   const older = useOlder(conversation, first);
+  const legs = useView("legs", conversation, (view: View<LegRow>) => view.rows);
   const items = useMemo(
-    () => itemsOf([...older.rows, ...rows], unanswered, agent),
-    [older.rows, rows, unanswered, agent],
+    () => itemsOf([...older.rows, ...rows], legs, unanswered, agent),
+    [older.rows, rows, legs, unanswered, agent],
   );
 
   const scroller = useRef<HTMLDivElement>(null);
@@ -90,8 +87,7 @@ export function Thread({ conversation }: { conversation: string }): JSX.Element 
     else if (element) setBehind(true);
   }, [items.length, height]);
 
-  const last = items.at(-1);
-  const lastN = last?.kind === "message" && !last.pending ? last.row.n : 0;
+  const lastN = rows.reduce((most, row) => Math.max(most, row.n), 0);
   useEffect(() => {
     if (lastN === 0) return undefined;
     const see = () => {
@@ -156,6 +152,8 @@ export function Thread({ conversation }: { conversation: string }): JSX.Element 
                     <h2 className="day soft">
                       <span>{format.day(item.at)}</span>
                     </h2>
+                  ) : item.kind === "event" ? (
+                    <EventLine at={item.at} event={item.event} agent={item.agent} />
                   ) : (
                     <MessageLine row={item.row} head={item.head} pending={item.pending} customer={customer} />
                   )}

@@ -76,6 +76,7 @@ function Facts({ row }: { row: ConversationRow }): JSX.Element {
           {t("thread.waits")} <Since at={row.waiting_since} late={bound / 2} veryLate={bound} />
         </span>
       )}
+      {row.left_at !== null && row.state !== "closed" && <span className="tag">{t("thread.left")}</span>}
       {row.tags?.map((tag) => (
         <span className="tag" key={tag}>
           {tag}

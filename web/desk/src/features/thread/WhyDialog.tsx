@@ -4,10 +4,11 @@ import { useQuery } from "@tanstack/react-query";
 import type { JSX } from "react";
 import { useTranslation } from "react-i18next";
 
-import { useFormat } from "../../i18n/index.ts";
+import { useFormat, type Key } from "../../i18n/index.ts";
 import { http } from "../../net/index.ts";
 import { useNames } from "../../store/directory.ts";
-import { CRITERIA, decisionFrom, whyLine, type Decision } from "../offers/why.ts";
+import { useMe } from "../../store/session.ts";
+import { CRITERIA, decisionFrom, whyLine, whyOther, type Decision } from "../offers/why.ts";
 import { Dialog } from "../../shared/Dialog.tsx";
 
 interface DecisionRow {
@@ -46,13 +47,15 @@ function Funnel({ decision }: { decision: Decision }): JSX.Element {
 }
 
 function Record({ row }: { row: DecisionRow }): JSX.Element | null {
-  const { t } = useTranslation();
+  const { t, i18n } = useTranslation();
+  const { agent } = useMe();
   const format = useFormat();
   const name = useNames("agent");
   const queue = useNames("queue");
   const decision = decisionFrom(row.record);
   if (!decision) return null;
   const line = whyLine(decision);
+  const policy = `policy.${decision.policy}`;
   const idle = (since: number) => format.span(Math.max(0, row.t - since));
   return (
     <article className="why">
@@ -62,7 +65,11 @@ function Record({ row }: { row: DecisionRow }): JSX.Element | null {
           {format.time(row.t)}
         </span>
       </h3>
-      <p>{t(line.key, line.values)}</p>
+      <p>
+        {row.agent === agent
+          ? t(line.key, line.values)
+          : t(whyOther(decision), { name: name(row.agent), count: decision.candidates })}
+      </p>
       <Funnel decision={decision} />
       <p className="soft">
         {t("why.winner", {
@@ -104,7 +111,12 @@ function Record({ row }: { row: DecisionRow }): JSX.Element | null {
           </ul>
         </>
       )}
-      <p className="soft">{t("why.policy", { policy: decision.policy, config: decision.config })}</p>
+      <p className="soft">
+        {t("why.policy", {
+          policy: i18n.exists(policy) ? t(policy as Key) : decision.policy,
+          config: decision.config,
+        })}
+      </p>
     </article>
   );
 }
@@ -114,13 +126,12 @@ export default function WhyDialog({ task, close }: { task: string; close(): void
   const { t } = useTranslation();
   const decisions = useQuery({
     queryKey: ["decisions", task],
-    queryFn: () =>
-      http
-        .get<DecisionRow[] | { decisions: DecisionRow[] }>(`/api/tasks/${encodeURIComponent(task)}/decisions`)
-        .then((answer) => (Array.isArray(answer) ? answer : answer.decisions)),
+    queryFn: () => http.get<DecisionRow[]>(`/api/tasks/${encodeURIComponent(task)}/decisions`),
   });
+  const { agent } = useMe();
+  const mine = decisions.data?.some((row) => row.agent === agent) ?? true;
   return (
-    <Dialog close={close} title={t("why.title")} size="lg">
+    <Dialog close={close} title={t(mine ? "why.title" : "why.title_other")} size="lg">
       {decisions.isPending && <Bones rows={4} height={32} label={t("app.loading")} />}
       {decisions.isError && (
         <Empty title={t("why.error")}>

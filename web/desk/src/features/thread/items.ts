@@ -1,11 +1,32 @@
-import type { Attachment, MessageRow, Refusal } from "@guichet/protocol";
+import type { Attachment, LegRow, MessageRow, Refusal } from "@guichet/protocol";
 
 import type { Entry } from "../../net/index.ts";
 
 /** One line of the thread. */
 export type ThreadItem =
   | { kind: "day"; key: string; at: number }
+  | { kind: "event"; key: string; at: number; event: Event; agent: string | null }
   | { kind: "message"; key: string; row: MessageRow; head: boolean; pending: Pending | null };
+
+export type Event =
+  | "opened"
+  | "joined"
+  | "replied"
+  | "closed"
+  | "parked"
+  | "transferred"
+  | "vanished"
+  | "taken"
+  | "left"
+  | "ended";
+const ENDINGS: ReadonlySet<string> = new Set<Event>([
+  "replied",
+  "closed",
+  "parked",
+  "transferred",
+  "vanished",
+  "taken",
+]);
 
 /** A message that the server has not confirmed: on its way, or refused. */
 export interface Pending {
@@ -43,33 +64,70 @@ function pendingRow(entry: Entry, agent: string): MessageRow {
   };
 }
 
-/** Rows by their number, what is under way at the end; a heading where the speaker or the day changes. */
+type Line = { at: number; n: number } & (
+  { row: MessageRow; pending: Pending | null } | { event: Event; agent: string | null; key: string }
+);
+
+/** Who came and went, as thin lines: agents and supervisors when they join and leave, the customer when gone. */
+function eventsOf(legs: readonly LegRow[]): Line[] {
+  return legs.flatMap((leg): Line[] => {
+    if (leg.party === "customer") {
+      return leg.ended !== null && leg.reason === "left"
+        ? [{ at: leg.ended, n: 0, event: "left", agent: null, key: `${leg.leg} left` }]
+        : [];
+    }
+    const joined: Line = {
+      at: leg.started,
+      n: 0,
+      event: "joined",
+      agent: leg.agent,
+      key: `${leg.leg} joined`,
+    };
+    if (leg.ended === null || leg.reason === "left") return [joined];
+    const event = ENDINGS.has(leg.reason ?? "") ? (leg.reason as Event) : "ended";
+    return [joined, { at: leg.ended, n: 0, event, agent: leg.agent, key: `${leg.leg} ended` }];
+  });
+}
+
+/**
+ * Rows by their number with events between them, what is under way at the end; a heading where the speaker
+ * or the day changes.
+ */
 export function itemsOf(
   rows: readonly MessageRow[],
+  legs: readonly LegRow[],
   unanswered: readonly Entry[],
   agent: string,
 ): ThreadItem[] {
   const known = new Set(rows.map((row) => row.message));
-  const lines = rows
-    .filter((row) => row.kind !== undefined && row.status !== "withdrawn")
-    .toSorted((a, b) => a.n - b.n)
-    .map((row): { row: MessageRow; pending: Pending | null } => ({ row, pending: null }));
+  const lines: Line[] = rows
+    // A row of which only a part is here came by a delta beyond the snapshot's bound.
+    .filter((row) => row.kind !== undefined)
+    .map((row) => ({ at: row.at, n: row.n, row, pending: null }));
+  lines.push(...eventsOf(legs));
+  lines.sort((a, b) => a.at - b.at || a.n - b.n);
   for (const entry of unanswered) {
     if (entry.name !== "send_message" && entry.name !== "add_note") continue;
     if (entry.name === "send_message" && known.has(String(entry.payload["message"]))) continue;
-    lines.push({
-      row: pendingRow(entry, agent),
-      pending: { key: entry.key, refusal: entry.failed ?? null },
-    });
+    const pending = { key: entry.key, refusal: entry.failed ?? null };
+    lines.push({ at: entry.at, n: 0, row: pendingRow(entry, agent), pending });
   }
   const items: ThreadItem[] = [];
   let before: MessageRow | null = null;
-  for (const { row, pending } of lines) {
-    const day = new Date(row.at).toDateString();
-    if (before === null || new Date(before.at).toDateString() !== day) {
-      items.push({ kind: "day", key: `day ${day}`, at: row.at });
+  let day = "";
+  for (const line of lines) {
+    const today = new Date(line.at).toDateString();
+    if (today !== day) {
+      items.push({ kind: "day", key: `day ${today}`, at: line.at });
       before = null;
+      day = today;
     }
+    if ("event" in line) {
+      items.push({ kind: "event", key: line.key, at: line.at, event: line.event, agent: line.agent });
+      before = null;
+      continue;
+    }
+    const { row, pending } = line;
     const head =
       before === null ||
       before.kind !== row.kind ||

@@ -8,16 +8,17 @@ import { ClientMark } from "../../shared/ClientMark.tsx";
 import { Since, Until } from "../../shared/time.tsx";
 import { useSeen } from "../../store/seen.ts";
 import { useConfig } from "../../store/directory.ts";
-import type { WorkItem } from "./items.ts";
+import { dueAt, type WorkItem } from "./items.ts";
 
 function Clock({ item }: { item: WorkItem }): JSX.Element | null {
   const { work, conversation } = item;
   const within = useConfig("queue", work.queue)?.["answer_within_seconds"];
   const bound = (typeof within === "number" ? within : 60) * 1000;
-  if (work.state === "wrapup")
-    return work.deadline === null ? null : <Until at={work.deadline} late={10_000} />;
-  if (work.state === "parked") return work.deadline === null ? null : <Until at={work.deadline} />;
-  if (!work.live && work.deadline !== null) return <Until at={work.deadline} late={bound / 4} />;
+  const at = dueAt(item);
+  if (at !== null) {
+    const soon = { wrapup: 10_000, parked: 0, assigned: bound / 4, offered: 0 }[work.state];
+    return <Until at={at} late={soon} />;
+  }
   const since = conversation?.waiting_since ?? null;
   if (since === null) return null;
   return <Since at={since} late={bound / 2} veryLate={bound} />;
@@ -47,7 +48,7 @@ export const WorkRowView = memo(function WorkRowView({
       data-unread={unread || undefined}
       aria-current={chosen ? "true" : undefined}
     >
-      <ChannelIcon channel={conversation?.channel ?? work.channel} />
+      <ChannelIcon channel={conversation?.channel} />
       <span className="work-row-body">
         <span className="work-row-line">
           <span className="work-row-name cut">{name}</span>

@@ -22,8 +22,15 @@ function waits(item: WorkItem): number {
   return item.conversation?.waiting_since ?? Number.MAX_SAFE_INTEGER;
 }
 
+/** When something must be done about it: the offer ends, the answer is due, it comes back. */
+export function dueAt({ work, conversation }: WorkItem): number | null {
+  if (work.state === "parked") return conversation?.parked_until ?? null;
+  if (work.state === "assigned") return work.live ? null : (work.answer_by ?? null);
+  return work.deadline;
+}
+
 function due(item: WorkItem): number {
-  return item.work.deadline ?? Number.MAX_SAFE_INTEGER;
+  return dueAt(item) ?? Number.MAX_SAFE_INTEGER;
 }
 
 /**
