@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Annotated, Literal
 
 import msgspec
@@ -107,21 +107,27 @@ def offer_over() -> Refused:
 
 
 def not_found(what: str) -> Refused:
+    """There is no such thing, or not for the asker."""
     return Refused("not_found", f"{what}.not_found", f"there is no such {what}")
 
 
+def wrapup_over() -> Refused:
+    """The wrap-up was finished, or its time has passed."""
+    return Refused("conflict", "wrapup.over", "this wrap-up is over")
+
+
 def _of_offer(part: Routing, ask: _AboutOffer) -> Scope:
-    return _of_task_named(part, ask.offer.rpartition("-")[0])
+    return _of_task(part, ask.offer.rpartition("-")[0], offer_over)
 
 
-def _of_task(part: Routing, ask: FinishWrapup) -> Scope:
-    return _of_task_named(part, ask.task)
+def _of_wrapup(part: Routing, ask: FinishWrapup) -> Scope:
+    return _of_task(part, ask.task, wrapup_over)
 
 
-def _of_task_named(part: Routing, name: str) -> Scope:
+def _of_task(part: Routing, name: str, over: Callable[[], Refused]) -> Scope:
     task = part.task(name)
     if task is None:
-        raise offer_over()
+        raise over()
     return Scope(org=part.org_of(name), client=task.client)
 
 
@@ -154,12 +160,12 @@ def _own_offer(part: Routing, name: str, now: Now) -> Offer:
     return offer
 
 
-@command("finish_wrapup", permission=WORK, scope=_of_task)
+@command("finish_wrapup", permission=WORK, scope=_of_wrapup)
 def finish_wrapup(part: Routing, ask: FinishWrapup, now: Now) -> Iterator[Fact]:
     """One's own; the result code and the note go to the conversation."""
     task = part.engine(now.org).tasks.get(ask.task)
     if task is None or task.state != "wrapup" or task.agent is None or task.agent.id != now.actor.id:
-        raise Refused("conflict", "wrapup.over", "this wrap-up is over")
+        raise wrapup_over()
     c = part.conversations.get(task.conversation)
     if ask.disposition is not None:
         found = part.accounts.directory.find(now.org, Disposition, ask.disposition)

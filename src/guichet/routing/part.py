@@ -123,10 +123,6 @@ class Routing(Part):
         found = self.accounts.directory.get(org, "organisation", "organisation")
         return found if isinstance(found, OrganisationSettings) else OrganisationSettings(name=org)
 
-    def is_open(self, org: str, queue: str) -> bool:
-        """Whether the queue's hours say open now."""
-        return queue not in self.engine(org).closed
-
     def answer_within(self, org: str, queue: str) -> Millis:
         settings = self.queue(org, queue)
         return settings.answer_within_seconds * SECOND if settings is not None else 60 * SECOND

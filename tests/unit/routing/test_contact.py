@@ -58,7 +58,7 @@ def test_wrap_up_ends_by_itself(house: Harness) -> None:
     fired = names(house.advance(SECOND))
     assert "wrapup.ended" in fired
     assert "task.ended" in fired
-    assert refused(house, "paul", "finish_wrapup", task="c1-1") == "offer.over"
+    assert refused(house, "paul", "finish_wrapup", task="c1-1") == "wrapup.over"
 
 
 def test_the_record_says_why_and_is_small(house: Harness) -> None:
