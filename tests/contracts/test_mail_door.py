@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
@@ -13,6 +14,10 @@ from typing import Any, cast
 import aiosmtplib
 import msgspec
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from guichet.channels import registry
 from guichet.channels.base import Outgoing
@@ -206,6 +211,33 @@ async def test_what_the_door_refuses(centre: Centre) -> None:
         await post(centre, looping)
     assert loop.value.code == 554
     assert len(await centre.rows("conversation")) == 1
+
+
+def certificate(folder: Path) -> Path:
+    """A certificate that nobody vouches for, with its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "mail.lune.example")])
+    begins = datetime(2026, 1, 1, tzinfo=UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), 1, begins, begins + timedelta(days=9_999))
+        .sign(key, hashes.SHA256())
+        .public_bytes(serialization.Encoding.PEM)
+    )
+    pem, pkcs8 = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    path = folder / "mail.pem"
+    path.write_bytes(made + key.private_bytes(pem, pkcs8, serialization.NoEncryption()))
+    return path
+
+
+async def test_mail_may_come_encrypted(tmp_path: Path) -> None:
+    async with Centre.running(tmp_path / "data", smtp_certificate=str(certificate(tmp_path))) as centre:
+        await centre.found()
+        client = aiosmtplib.SMTP(
+            hostname="127.0.0.1", port=await port_of(centre), start_tls=True, validate_certs=False
+        )
+        async with client:
+            await client.sendmail(INES, [ADDRESS], mail("Mon colis", "Bonjour", "a1").as_bytes())
+        assert len(await centre.messages(await only_conversation(centre))) == 1
 
 
 @in_a_centre

@@ -28,10 +28,14 @@ class ProcessSettings(BaseSettings):
     smtp_host: str = "127.0.0.1"
     smtp_port: Port = 2525
     """The door for mail coming in; 0: any free port, printed."""
+    smtp_certificate: str = ""
+    """File with the certificate chain and its key (PEM): the door offers STARTTLS."""
     relay_host: str = "127.0.0.1"
     relay_port: Port = 25
     relay_tls: Literal["none", "starttls", "tls"] = "none"
     relay_user: str = ""
+    relay_secret: str = "relay"  # noqa: S105 (a name in the vault, not a secret)
+    """Name of the vault's secret that holds the relay's password."""
     mail_domain: str = "guichet.invalid"
     """Right side of the Message-IDs we make."""
     max_waiting: Annotated[int, Field(ge=1, le=1_000_000)] = 2_000
