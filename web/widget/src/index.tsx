@@ -11,8 +11,12 @@ import { Chat } from "./chat/chat.ts";
 import { overHttp } from "./chat/outside.ts";
 import { openShelf } from "./chat/shelf.ts";
 import { App, type Handle } from "./ui/App.tsx";
+import baseCss from "./styles/base.css?inline";
+import panelCss from "./styles/panel.css?inline";
+import phone from "./styles/phone.css?inline";
+import threadCss from "./styles/thread.css?inline";
+import writing from "./styles/writing.css?inline";
 import { ToolsContext } from "./ui/context.ts";
-import css from "./widget.css?inline";
 import { pickLanguage, words } from "./words/index.ts";
 
 // Only while the script itself runs does the browser say which tag it came from.
@@ -52,7 +56,8 @@ function start(tag: HTMLScriptElement): void {
   // Against whatever the page says about all elements; set through the object model for strict policies.
   host.style.setProperty("all", "initial", "important");
   const shadow = host.attachShadow({ mode: "open" });
-  shadow.adoptedStyleSheets = [sheet(css)];
+  // The phone comes last: it overrules.
+  shadow.adoptedStyleSheets = [baseCss, panelCss, threadCss, writing, phone].map(sheet);
   // A shop's own shortcuts must not fire while somebody writes here.
   for (const type of ["keydown", "keyup", "keypress"])
     host.addEventListener(type, (e) => e.stopPropagation());

@@ -150,7 +150,7 @@ function Chip({ one, files }: { one: Chosen; files: Files }): JSX.Element {
   );
 }
 
-/** Grows with the words, up to what widget.css allows. */
+/** Grows with the words, up to what styles/writing.css allows. */
 function useAutoHeight(area: { current: HTMLTextAreaElement | null }, text: string): void {
   useLayoutEffect(() => {
     const element = area.current;

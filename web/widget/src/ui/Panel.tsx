@@ -11,7 +11,7 @@ import { DownIcon, MoonIcon, OfflineIcon, WaitIcon } from "./icons.tsx";
 import { ThreadList } from "./ThreadList.tsx";
 import { useMedia } from "./theme.ts";
 
-/** From here down the panel is the whole screen; the same condition stands in widget.css. */
+/** From here down the panel is the whole screen; the same condition stands in styles/phone.css. */
 const FULL_SCREEN = "(max-width: 480px), (max-height: 420px)";
 
 export function Panel({ onClose }: { onClose: () => void }): JSX.Element {

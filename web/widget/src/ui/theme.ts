@@ -4,7 +4,7 @@ import { palette } from "./colour.ts";
 
 export type Theme = "light" | "dark" | "auto";
 
-/** What the client's colour must be read on; the same values stand in widget.css. */
+/** What the client's colour must be read on; the same values stand in styles/base.css. */
 const SURFACE = { light: "#ffffff", dark: "#1b1e23" };
 
 /** Sets the scheme and the client's colours. Through the object model, which no content policy forbids. */
