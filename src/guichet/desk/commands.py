@@ -21,6 +21,7 @@ FOR_PEOPLE = frozenset({WORK, LEAD, ADMINISTER, ERASE})
 """Permissions that a role can hold. Commands of channels and of the system are not taken from a desk."""
 
 _PATH = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
+_MISSING = re.compile(r"missing required field `(?P<field>[^`]*)`|unknown field `(?P<unknown>[^`]*)`")
 _LIMIT = re.compile(r"length <= (?P<limit>\d+)")
 
 
@@ -47,25 +48,21 @@ def decoded(payload: type[msgspec.Struct], data: msgspec.Raw | bytes) -> msgspec
     """The payload. Raises Refused."""
     try:
         return _decoder(payload).decode(data)
-    except msgspec.ValidationError as error:
-        raise _refusal(str(error)) from None
-    except msgspec.DecodeError:
-        raise Refused("invalid", "json.broken", "this is not JSON", field="payload") from None
+    except msgspec.MsgspecError as error:
+        raise field_refused(error) from None
 
 
-def _refusal(text: str) -> Refused:
+def field_refused(error: msgspec.MsgspecError) -> Refused:
     """msgspec's words, taken apart: which field, and which bound it passed."""
-    at, limit = _PATH.search(text), _LIMIT.search(text)
-    field = at["path"] if at else ""
-    missing = re.search(r"missing required field `(?P<field>[^`]*)`|unknown field `(?P<unknown>[^`]*)`", text)
-    if missing:
-        field = ".".join(filter(None, (field, missing["field"] or missing["unknown"])))
-    remedy = _PATH.sub("", text)
+    if not isinstance(error, msgspec.ValidationError):
+        return Refused("invalid", "json.broken", "this is not JSON")
+    text = str(error)
+    at, limit, missing = _PATH.search(text), _LIMIT.search(text), _MISSING.search(text)
+    names = [at["path"] if at else "", (missing["field"] or missing["unknown"]) if missing else ""]
+    field, remedy = ".".join(filter(None, names)) or None, _PATH.sub("", text)
     if limit is not None:
-        return Refused(
-            "invalid", "field.too_long", remedy, field=field or "payload", limit=int(limit["limit"])
-        )
-    return Refused("invalid", "field.invalid", remedy, field=field or "payload")
+        return Refused("invalid", "field.too_long", remedy, field=field, limit=int(limit["limit"]))
+    return Refused("invalid", "field.invalid", remedy, field=field)
 
 
 class Commands:

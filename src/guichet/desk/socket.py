@@ -17,7 +17,7 @@ from guichet.accounts.access import Access
 from guichet.accounts.door import Door, SignedIn
 from guichet.channels.base import Cancel
 from guichet.desk import frames
-from guichet.desk.commands import Commands
+from guichet.desk.commands import Commands, field_refused
 from guichet.desk.hub import Hub, Subscription, home
 from guichet.desk.lens import Delta
 from guichet.desk.presence import Presence
@@ -39,6 +39,14 @@ CHECK_SECONDS = 60.0
 
 _encode = msgspec.json.Encoder().encode
 _frame = msgspec.json.Decoder(frames.AnyClientFrame)
+
+
+class _Named(msgspec.Struct):
+    id: str | None = None
+    sub: str | None = None
+
+
+_named = msgspec.json.Decoder(_Named)
 
 
 class Desks:
@@ -183,9 +191,8 @@ class Socket:
                 continue
             try:
                 frame = _frame.decode(text)
-            except (msgspec.MsgspecError, UnicodeError):
-                problem = Refused("invalid", "frame.invalid", "this is no frame of the desk's protocol")
-                self._push_frame(frames.RefusedFrame(error=_problem(problem)))
+            except msgspec.MsgspecError as error:
+                self._push_frame(_malformed(text, error))
                 continue
             await self._handle(frame)
 
@@ -341,6 +348,15 @@ class Socket:
 async def _refuse(send: Send, reason: str) -> None:
     await send({"type": "websocket.send", "text": _encode(frames.Bye(cast("Any", reason))).decode()})
     await send({"type": "websocket.close", "code": 1000})
+
+
+def _malformed(text: str, error: msgspec.MsgspecError) -> frames.RefusedFrame:
+    """Says what is wrong with a frame, to whom it may concern: whoever waits for this `id` or `sub`."""
+    try:
+        of = _named.decode(text)
+    except msgspec.MsgspecError:
+        of = _Named()
+    return frames.RefusedFrame(error=_problem(field_refused(error)), sub=of.sub, id=of.id)
 
 
 def _problem(refused: Refused) -> frames.Problem:
