@@ -60,7 +60,7 @@ export const en: Record<keyof typeof fr, string> = {
   refused_other: "it was refused ({code}).",
   typing: "{name} is writing…",
   typing_someone: "Somebody is writing…",
-  next: "Almost your turn: you are first in line.",
+  next: "You are first in line.",
   before_one: "{n} person before you.",
   before_other: "{n} people before you.",
   wait_short: "Less than a minute to wait.",

@@ -59,7 +59,7 @@ export const fr = {
   refused_other: "il a été refusé ({code}).",
   typing: "{name} écrit…",
   typing_someone: "Quelqu’un vous écrit…",
-  next: "C’est bientôt votre tour : vous êtes en tête de file.",
+  next: "Vous êtes en tête de file.",
   before_one: "{n} personne avant vous.",
   before_other: "{n} personnes avant vous.",
   wait_short: "Moins d’une minute d’attente.",

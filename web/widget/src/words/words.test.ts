@@ -30,7 +30,7 @@ describe("waiting", () => {
     [{ place: 2, low_s: 10, high_s: 110 }, "1 person before you. About 2 minutes to wait."],
     [
       { place: 1, low_s: 5, high_s: 40 },
-      "Almost your turn: you are first in line. Less than a minute to wait.",
+      "You are first in line. Less than a minute to wait.",
     ],
     [{ place: 3 }, "2 people before you. We cannot tell yet how long you will wait."],
   ])("%o reads %s", (waiting, text) => {
