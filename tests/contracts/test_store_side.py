@@ -181,6 +181,17 @@ async def test_a_worker_that_died_gives_its_job_back(opened: Opened) -> None:
     assert await opened.store.jobs.done(second, "w2") is True
 
 
+async def test_a_new_beginning_ends_the_leases_of_who_is_gone(opened: Opened) -> None:
+    for name in ("held", "tried"):
+        await opened.store.jobs.add(NewJob("mail", name, {}))
+    held, tried = sorted(await claim(opened, "w1"), key=lambda job: job.key)
+    await opened.store.jobs.failed(tried, "w1", "smtp 450")
+    await opened.store.jobs.free()
+    (again,) = await claim(opened, "w2")
+    assert (again.id, again.attempt) == (held.id, 2)  # what was put off waits for its time
+    assert await opened.store.jobs.done(held, "w1") is False
+
+
 async def test_the_same_worker_does_not_finish_a_lease_that_it_lost(opened: Opened) -> None:
     await opened.store.jobs.add(NewJob("mail", "m1", {}))
     (first,) = await claim(opened)

@@ -101,6 +101,8 @@ class Node:
         node = cls(settings, clock, store, thread)
         node._leader = node.supervisor.start("leading", node.leading.run())
         await node.leading.ready.wait()
+        # Whoever led before is gone, and worked in the same process: a reply must not wait for a dead worker's lease.
+        await store.jobs.free()
         await node.read_config()
         return node
 

@@ -73,6 +73,11 @@ class Jobs:
             log.error("job is dead", queue=job.queue, job=job.id, attempts=job.attempt)
         return bool(held) and dead
 
+    async def free(self) -> None:
+        sql = "UPDATE job SET owner = NULL, due = ? WHERE owner IS NOT NULL AND dead = 0"
+        await self._side.write(sql, self._clock.now())
+        self._wake.notify()
+
     async def dead(self, limit: int = 100) -> list[Job]:
         sql = f"SELECT {_COLUMNS} FROM job WHERE dead = 1 ORDER BY id LIMIT ?"
         return _jobs(await self._side.read(sql, limit))
