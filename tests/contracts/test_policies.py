@@ -21,13 +21,14 @@ times = st.integers(1_700_000_000_000, 1_900_000_000_000)
 tasks = st.builds(
     Waiting,
     task=st.text("abc", min_size=1, max_size=6),
+    number=st.integers(1, 1_000),
     queue=st.sampled_from(["q0", "q1", "q2"]),
     priority=st.integers(0, 10),
     since=times,
     live=st.booleans(),
     cost=st.integers(1, 6),
 )
-heads = st.lists(tasks, min_size=1, max_size=12, unique_by=lambda head: head.task)
+heads = st.lists(tasks, min_size=1, max_size=12, unique_by=(lambda head: head.task, lambda head: head.number))
 
 
 @st.composite

@@ -76,7 +76,7 @@ def fits(floor: Floor, task: Task, agent: Agent) -> bool:
 
 def waiting(task: Task) -> Waiting:
     """A task as policies see it."""
-    return Waiting(task.id, task.line.queue.id, task.priority, task.since, task.live, task.cost)
+    return Waiting(task.id, task.number, task.line.queue.id, task.priority, task.since, task.live, task.cost)
 
 
 def candidate(agent: Agent) -> Candidate:

@@ -20,9 +20,10 @@ MAX_RANK = 16_383
 
 
 class Waiting(msgspec.Struct, frozen=True, gc=False):
-    """A task as policies see it."""
+    """A task as policies see it. `number` counts the tasks as they were first queued: unique, lowest came first."""
 
     task: str
+    number: int
     queue: str
     priority: int
     since: Instant

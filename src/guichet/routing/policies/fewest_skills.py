@@ -22,4 +22,4 @@ def pick_agent(task: Waiting, candidates: Sequence[Candidate]) -> Candidate:
 
 
 def pick_task(agent: Candidate, heads: Sequence[Waiting]) -> Waiting:
-    return min(heads, key=lambda head: (-head.priority, head.since, head.task))
+    return min(heads, key=lambda head: (-head.priority, head.since, head.number))
