@@ -237,6 +237,11 @@ class DeskCentre:
             visitor, "receive_message", conversation=conversation, message=new_id(), text=words, **more
         )
 
+    async def take(self, conversation: str, agent: str) -> None:
+        """The agent, at a desk now, takes the conversation."""
+        await self.do(self.system(AGENTS[agent][0]), "agent_connected", agent=agent)
+        await self.do(self.agent(agent), "take", conversation=conversation)
+
     async def position(self) -> int:
         return (await self.node.store.reader.last(0))[0]
 

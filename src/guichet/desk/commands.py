@@ -12,6 +12,7 @@ from guichet.accounts.access import Access
 from guichet.accounts.permissions import ADMINISTER, ERASE, LEAD, WORK
 from guichet.channels.base import Submit
 from guichet.conversations.commands import SendMessage
+from guichet.desk.hub import not_found
 from guichet.desk.reach import conversation_of
 from guichet.kit.errors import Refused, invalid
 from guichet.leader.registry import COMMANDS, Command
@@ -80,7 +81,14 @@ class Commands:
         command = command_of(access, name, key, payload)
         if isinstance(command.payload, SendMessage) and command.payload.attachments:
             await self._check_files(access, command.payload)
-        return await self._submit(command)
+        try:
+            return await self._submit(command)
+        except Refused as refused:
+            foreign = refused.code == "client.not_cleared" and refused.field is None
+            if foreign or refused.kind == "not_found":
+                # In one voice, so that nobody learns what others have.
+                raise not_found() from None
+            raise
 
     async def _check_files(self, access: Access, ask: SendMessage) -> None:
         """Refuses a message that names somebody else's files: whoever gets it would get them."""
