@@ -40,6 +40,7 @@ export function openNet(agent: Pick<Hello, "agent">): Net {
   const link = new Link({ open: openLine, outbox, onSignal: heardWriting });
   net = { link, outbox };
   addEventListener("online", () => link.hurry());
+  addEventListener("offline", () => link.cut());
   addEventListener("storage", (event) => {
     if (event.key === null || event.key.startsWith(prefix)) outbox.changed();
   });
