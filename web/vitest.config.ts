@@ -10,7 +10,7 @@ export default defineConfig({
         name,
         environment: name === "protocol" ? "node" : "jsdom",
         setupFiles: name === "protocol" ? [] : ["../testing/setup.ts"],
-        include: ["src/**/*.test.{ts,tsx}"],
+        include: ["{src,tests}/**/*.test.{ts,tsx}"],
         restoreMocks: true,
       },
     })),

@@ -176,7 +176,6 @@ export const en = {
   "reason.gone": "the customer has left",
 
   "event.joined": "{{agent}} joined",
-  "event.replied": "{{agent}} answered and moved on",
   "event.closed": "{{agent}} closed it",
   "event.parked": "{{agent}} parked it",
   "event.transferred": "{{agent}} transferred it",
@@ -184,7 +183,6 @@ export const en = {
   "event.taken": "Taken over from {{agent}}",
   "event.left": "The customer left",
   "event.ended": "{{agent}} left",
-  "event.opened": "Conversation opened",
 
   "mail.unfold": "Show the quoted text",
   "mail.fold": "Hide the quoted text",

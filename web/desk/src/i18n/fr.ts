@@ -183,7 +183,6 @@ export const fr: Record<keyof typeof en, string> = {
   "reason.gone": "le client final est parti",
 
   "event.joined": "{{agent}} rejoint la conversation",
-  "event.replied": "{{agent}} a répondu",
   "event.closed": "{{agent}} a clos",
   "event.parked": "{{agent}} a mis en attente",
   "event.transferred": "{{agent}} a transféré",
@@ -191,7 +190,6 @@ export const fr: Record<keyof typeof en, string> = {
   "event.taken": "Reprise à {{agent}}",
   "event.left": "Le client final est parti",
   "event.ended": "{{agent}} a quitté la conversation",
-  "event.opened": "Conversation ouverte",
 
   "mail.unfold": "Afficher le texte cité",
   "mail.fold": "Masquer le texte cité",

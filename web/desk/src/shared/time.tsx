@@ -30,6 +30,8 @@ interface SinceProps {
 export function Since({ at, late = Infinity, veryLate = Infinity }: SinceProps): JSX.Element {
   const format = useFormat();
   const now = useNow();
+  // 0: it has never been otherwise.
+  if (!(at > 0)) return <span className="since">–</span>;
   const age = now - at;
   const tone = age >= veryLate ? "very-late" : age >= late ? "late" : undefined;
   return (

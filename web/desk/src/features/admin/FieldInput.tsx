@@ -135,6 +135,38 @@ function Rows(props: FieldInputProps & { common: Common; item: Schema }): JSX.El
   );
 }
 
+/** An object within the value: its fields under one heading; where it may be left out, a switch says whether. */
+function Nested(props: FieldInputProps & { common: Common }): JSX.Element {
+  const { schema, nullable } = props.field;
+  const value = props.value as Value | null | undefined;
+  const used = value !== null && value !== undefined;
+  return (
+    <fieldset className="rows nested">
+      <legend>{props.common.label}</legend>
+      {nullable && (
+        <Switch
+          id={props.common.id}
+          label={props.common.description ?? props.common.label}
+          checked={used}
+          onChange={(event) => props.change(event.currentTarget.checked ? blank(schema) : null)}
+        />
+      )}
+      {(used || !nullable) &&
+        Object.entries(schema.properties ?? {}).map(([part, partSchema]) => (
+          <FieldInput
+            {...props}
+            key={part}
+            name={part}
+            path={`${props.path}.${part}`}
+            field={resolve(partSchema, props.root)}
+            value={value?.[part]}
+            change={(next) => props.change({ ...value, [part]: next })}
+          />
+        ))}
+    </fieldset>
+  );
+}
+
 interface Common {
   id: string;
   label: string;
@@ -239,6 +271,7 @@ export function FieldInput(props: FieldInputProps): JSX.Element {
       return <TagsInput {...common} value={(value as string[] | null) ?? []} onChange={change} />;
     }
     case "object": {
+      if (schema.properties) return <Nested {...props} common={common} />;
       const shape = props.shapes[name];
       if (!shape) return <p className="soft">{t("admin.no_settings")}</p>;
       const inner = (value as Value | null) ?? {};

@@ -44,7 +44,7 @@ export function History({ kind, item, restore }: HistoryProps): JSX.Element {
                   <span className="num" title={format.exact(one.at)}>
                     {format.shortDay(one.at)} {format.time(one.at)}
                   </span>{" "}
-                  · {agent(who)}
+                  · {who.startsWith("system") ? t("admin.by_system") : agent(who)}
                   <span className="soft">
                     {" · "}
                     {before === undefined

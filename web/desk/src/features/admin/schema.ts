@@ -68,6 +68,15 @@ export interface Fault {
   limit: number;
 }
 
+function matches(pattern: string, value: string): boolean {
+  try {
+    return new RegExp(pattern, "u").test(value);
+  } catch {
+    // Written for another engine: the server decides.
+    return true;
+  }
+}
+
 function faultOf(value: unknown, { schema, nullable }: Field, required: boolean): Fault | null {
   if (value === null || value === undefined || value === "") {
     const needed = (required && !nullable) || (schema.minLength ?? 0) > 0;
@@ -79,8 +88,7 @@ function faultOf(value: unknown, { schema, nullable }: Field, required: boolean)
     }
     if (schema.maxLength !== undefined && value.length > schema.maxLength)
       return { key: "long", limit: schema.maxLength };
-    if (schema.pattern !== undefined && !new RegExp(schema.pattern, "u").test(value))
-      return { key: "pattern", limit: 0 };
+    if (schema.pattern !== undefined && !matches(schema.pattern, value)) return { key: "pattern", limit: 0 };
   }
   if (schema.type === "integer" || schema.type === "number") {
     if (typeof value !== "number" || (schema.type === "integer" && !Number.isInteger(value))) {

@@ -52,7 +52,10 @@ export function Composer({ conversation, mine }: ComposerProps): JSX.Element {
   const channelName = useChannelName()(row?.channel);
   const canned = useKind("canned_reply");
   const [chosenKind, setKind] = useState<DraftKind>("reply");
-  const kind: DraftKind = mine ? chosenKind : "note";
+  const held = mine !== undefined;
+  const kind: DraftKind = held ? chosenKind : "note";
+  /** Not in one's hands, and no note begun: one line says so, and what to do. */
+  const shut = !held && chosenKind !== "note";
   const keeper = keeperOf(conversation, kind);
   const draft = useStore(keeper.store);
   const area = useRef<HTMLTextAreaElement>(null);
@@ -80,6 +83,16 @@ export function Composer({ conversation, mine }: ComposerProps): JSX.Element {
   useEffect(() => {
     void keeper.load();
   }, [keeper]);
+
+  // It came into one's hands just now: the next thing is to write, unless one is busy elsewhere.
+  const [wasHeld, setWasHeld] = useState(held);
+  if (held !== wasHeld) {
+    setWasHeld(held);
+    setKind("reply");
+  }
+  useEffect(() => {
+    if (wasHeld && document.activeElement === document.body) area.current?.focus();
+  }, [wasHeld]);
 
   useLayoutEffect(() => {
     const element = area.current;
@@ -109,7 +122,7 @@ export function Composer({ conversation, mine }: ComposerProps): JSX.Element {
       }),
     [conversation, focus],
   );
-  useAction("composer.reply", mine ? () => focus("reply") : null);
+  useAction("composer.reply", held ? () => focus("reply") : null);
   useAction("composer.note", () => focus("note"));
   useAction("composer.attach", kind === "reply" ? () => picker.current?.click() : null);
 
@@ -210,6 +223,20 @@ export function Composer({ conversation, mine }: ComposerProps): JSX.Element {
       .finally(() => setTaking(false));
   }
 
+  if (shut) {
+    return (
+      <section className="composer composer-shut" aria-label={t("composer.reply")}>
+        <span>{t(row?.state === "closed" ? "composer.closed" : "composer.take_first")}</span>
+        <Button variant="default" loading={taking} onClick={take}>
+          {t("thread.take")}
+        </Button>
+        <Button variant="default" leftSection={<IconLock size={14} />} onClick={() => focus("note")}>
+          {t("composer.note")}
+        </Button>
+        <Writing conversation={conversation} customer={customer} />
+      </section>
+    );
+  }
   return (
     // oxlint-disable-next-line jsx-a11y/no-noninteractive-element-interactions -- files are dropped on the whole of it
     <section
@@ -229,7 +256,7 @@ export function Composer({ conversation, mine }: ComposerProps): JSX.Element {
           <button
             type="button"
             aria-pressed={kind === "reply"}
-            disabled={!mine}
+            disabled={!held}
             onClick={() => focus("reply")}
           >
             {t("composer.reply")}
@@ -253,14 +280,6 @@ export function Composer({ conversation, mine }: ComposerProps): JSX.Element {
         <Writing conversation={conversation} customer={customer} />
       </div>
 
-      {!mine && (
-        <p className="composer-notice">
-          {t(row?.state === "closed" ? "composer.closed" : "composer.take_first")}{" "}
-          <Button size="compact-xs" variant="default" loading={taking} onClick={take}>
-            {t("thread.take")}
-          </Button>
-        </p>
-      )}
       {draft.conflict && (
         <p className="composer-notice" role="alert">
           {t("composer.conflict")} <q className="cut">{draft.conflict.text.slice(0, 80)}</q>{" "}

@@ -55,7 +55,7 @@ function Record({ row }: { row: DecisionRow }): JSX.Element | null {
   const decision = decisionFrom(row.record);
   if (!decision) return null;
   const line = whyLine(decision);
-  const policy = `policy.${decision.policy}`;
+  const policy = `policy.${decision.policy.split("@")[0] ?? ""}`;
   const idle = (since: number) => format.span(Math.max(0, row.t - since));
   return (
     <article className="why">

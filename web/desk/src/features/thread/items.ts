@@ -8,25 +8,8 @@ export type ThreadItem =
   | { kind: "event"; key: string; at: number; event: Event; agent: string | null }
   | { kind: "message"; key: string; row: MessageRow; head: boolean; pending: Pending | null };
 
-export type Event =
-  | "opened"
-  | "joined"
-  | "replied"
-  | "closed"
-  | "parked"
-  | "transferred"
-  | "vanished"
-  | "taken"
-  | "left"
-  | "ended";
-const ENDINGS: ReadonlySet<string> = new Set<Event>([
-  "replied",
-  "closed",
-  "parked",
-  "transferred",
-  "vanished",
-  "taken",
-]);
+export type Event = "joined" | "closed" | "parked" | "transferred" | "vanished" | "taken" | "left" | "ended";
+const ENDINGS: ReadonlySet<string> = new Set<Event>(["closed", "parked", "transferred", "vanished", "taken"]);
 
 /** A message that the server has not confirmed: on its way, or refused. */
 export interface Pending {
@@ -36,6 +19,8 @@ export interface Pending {
 
 /** Within this time the same speaker goes on without a new heading. */
 const GROUP = 5 * 60_000;
+/** After every message of the same moment. */
+const LAST = Number.MAX_SAFE_INTEGER;
 
 function pendingRow(entry: Entry, agent: string): MessageRow {
   const payload = entry.payload as {
@@ -73,7 +58,7 @@ function eventsOf(legs: readonly LegRow[]): Line[] {
   return legs.flatMap((leg): Line[] => {
     if (leg.party === "customer") {
       return leg.ended !== null && leg.reason === "left"
-        ? [{ at: leg.ended, n: 0, event: "left", agent: null, key: `${leg.leg} left` }]
+        ? [{ at: leg.ended, n: LAST, event: "left", agent: null, key: `${leg.leg} left` }]
         : [];
     }
     const joined: Line = {
@@ -83,9 +68,10 @@ function eventsOf(legs: readonly LegRow[]): Line[] {
       agent: leg.agent,
       key: `${leg.leg} joined`,
     };
-    if (leg.ended === null || leg.reason === "left") return [joined];
+    // That somebody answered, or that the customer left, the thread shows already.
+    if (leg.ended === null || leg.reason === "left" || leg.reason === "replied") return [joined];
     const event = ENDINGS.has(leg.reason ?? "") ? (leg.reason as Event) : "ended";
-    return [joined, { at: leg.ended, n: 0, event, agent: leg.agent, key: `${leg.leg} ended` }];
+    return [joined, { at: leg.ended, n: LAST, event, agent: leg.agent, key: `${leg.leg} ended` }];
   });
 }
 

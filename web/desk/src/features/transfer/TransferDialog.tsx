@@ -76,6 +76,7 @@ export default function TransferDialog({ row, close, done }: TransferDialogProps
           }}
           error={error}
           searchable
+          openOnFocus={false}
           nothingFoundMessage={t("app.nothing_found")}
           data-autofocus
           comboboxProps={{ withinPortal: true }}

@@ -1,5 +1,5 @@
 import { Empty, Keys } from "@guichet/ui";
-import { useEffect, type JSX } from "react";
+import { useEffect, useRef, type JSX } from "react";
 import { useTranslation } from "react-i18next";
 
 import { useAction } from "../../app/actions.ts";
@@ -31,10 +31,13 @@ export function WorkPage(): JSX.Element {
   const order = walk(sections);
   const first = order[0];
 
-  // Nothing is chosen: the one that waits longest is opened, as that is what one would choose.
+  const left = useRef<string | null>(null);
+
+  // Nothing is chosen: the one that waits longest is opened, as that is what one would choose. One that has
+  // just left one's hands may still be in the list for a moment.
   const wide = innerWidth > 760;
   useEffect(() => {
-    if (ready && conversation === undefined && first !== undefined && wide)
+    if (ready && conversation === undefined && first !== undefined && first !== left.current && wide)
       go(pathTo("work", first), { replace: true });
   }, [ready, conversation, first, wide]);
 
@@ -43,6 +46,7 @@ export function WorkPage(): JSX.Element {
   useAction("customer.fold", () => settings.setState((chosen) => ({ folded: !chosen.folded })));
 
   function leave(): void {
+    left.current = conversation ?? null;
     const next = conversation === undefined ? null : nextAfter(sections, conversation);
     go(next === null ? "/work" : pathTo("work", next));
   }

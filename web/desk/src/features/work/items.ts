@@ -16,9 +16,11 @@ export interface Sections {
   parked: WorkItem[];
 }
 
-/** Since when the customer waits for a word of ours; later than everything when he does not (any more). */
+const NOBODY_WAITS = Number.MAX_SAFE_INTEGER - 1;
+
+/** Since when the customer waits for a word of ours; a wrap-up, which has its time, comes before who is answered. */
 function waits(item: WorkItem): number {
-  if (item.work.state === "wrapup") return Number.MAX_SAFE_INTEGER;
+  if (item.work.state === "wrapup") return NOBODY_WAITS;
   return item.conversation?.waiting_since ?? Number.MAX_SAFE_INTEGER;
 }
 
@@ -63,6 +65,6 @@ export function walk(sections: Sections): string[] {
 /** After a close: the next one in which a customer waits, else the first of the list. */
 export function nextAfter(sections: Sections, closed: string): string | null {
   const left = [...sections.live, ...sections.deferred].filter((item) => item.work.conversation !== closed);
-  const waiting = left.find((item) => waits(item) < Number.MAX_SAFE_INTEGER) ?? left[0];
+  const waiting = left.find((item) => waits(item) < NOBODY_WAITS) ?? left[0];
   return waiting?.work.conversation ?? null;
 }
