@@ -40,9 +40,11 @@ class Supervisor:
             self._on_failure(task.get_name(), error)
 
     async def close(self) -> None:
-        """Cancels what still runs and waits until all of it has ended."""
+        """Cancels what still runs and waits until all of it has ended.
+
+        Again after a second: a cancellation may be swallowed (by `wait_for` of Python 3.11, by a library).
+        """
         while self._tasks:
-            tasks = list(self._tasks)
-            for task in tasks:
+            for task in self._tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.wait(self._tasks, timeout=1.0)

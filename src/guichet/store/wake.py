@@ -28,7 +28,9 @@ class Wake:
         self._waiting.add(waiting)
         try:
             if self.count == seen:
-                await asyncio.wait_for(event.wait(), timeout)
+                # Not wait_for: when the wake-up and a cancellation meet, Python 3.11's forgets the cancellation.
+                async with asyncio.timeout(timeout):
+                    await event.wait()
         except TimeoutError:
             pass
         finally:
