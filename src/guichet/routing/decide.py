@@ -43,7 +43,7 @@ def agent_for(floor: Floor, task: Task, t: Instant) -> OfferMade | None:
 
 def work_for(floor: Floor, agent: Agent, t: Instant) -> OfferMade | None:
     """An offer of the best waiting task to this agent, or None when nothing fits."""
-    if not agent.present:
+    if agent.hard >= agent.spec.capacity or not agent.present:
         return None
     heads = [
         task for line in floor.index.lines_of(floor.index.waiting & _mask(agent))
