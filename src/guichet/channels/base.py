@@ -232,7 +232,8 @@ class Door:
     """HTTP and WebSocket routes of its own, below /api/<name>."""
 
     async def run(self) -> None:
-        """Lasting work (a listener, timers); runs under supervision until cancelled."""
+        """Lasting work (a listener, timers); runs under supervision until cancelled. Raises Refused when it cannot
+        be opened at all: then the process ends and says why."""
 
 
 class Channel(Protocol):

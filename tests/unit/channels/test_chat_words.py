@@ -6,7 +6,7 @@ import pytest
 
 from guichet.channels.base import Delivery, Left, Message
 from guichet.channels.webchat.identity import Claims, sign, verify
-from guichet.channels.webchat.limits import Bucket, PerAddress
+from guichet.channels.webchat.limits import PerAddress
 from guichet.channels.webchat.protocol import MAX_TEXT, decode, frame_id, inbound
 from guichet.channels.webchat.routes import file_name
 from guichet.kit.clock import SECOND, ManualClock
@@ -70,14 +70,6 @@ def test_a_forged_identity() -> None:
     ):
         with pytest.raises(Refused, match=r"identity\.invalid"):
             verify(forged, SECRET, 0)
-
-
-def test_a_bucket_fills_with_time() -> None:
-    clock = ManualClock()
-    bucket = Bucket(clock, burst=2, per_second=1)
-    assert [bucket.take() for _ in range(3)] == [True, True, False]
-    clock.advance(SECOND)
-    assert [bucket.take() for _ in range(2)] == [True, False]
 
 
 def test_addresses_are_limited_by_network() -> None:

@@ -36,7 +36,7 @@ class MailDoor(Door):
                 self.port = await door.open(options.smtp_host, options.smtp_port)
             except OSError as error:
                 where = f"port {options.smtp_port} on {options.smtp_host}"
-                remedy = f"{where} cannot be had for mail: stop what uses it, or choose another smtp_port"
+                remedy = f"{where} cannot be had for mail: stop what uses it, or choose another with GUICHET_SMTP_PORT"
                 raise Refused("conflict", "port.taken", remedy, field="smtp_port") from error
             log.info("mail door open", host=options.smtp_host, port=self.port)
             await asyncio.Event().wait()

@@ -26,9 +26,10 @@ from guichet.channels.registry import entry_named
 from guichet.channels.webchat.limits import PerAddress
 from guichet.channels.webchat.presence import Presence
 from guichet.channels.webchat.protocol import MAX_FILE
-from guichet.channels.webchat.socket import Talk
+from guichet.channels.webchat.socket import BURST, PER_SECOND, Talk
 from guichet.channels.webchat.visitors import NAME, OpenRequest, Visit, find_visit, open_visit
 from guichet.kit.errors import HTTP_STATUS, Refused, invalid
+from guichet.kit.limits import Buckets
 
 ROOT = f"/api/{NAME}/{{entry}}"
 MAX_OPEN = 16 * 1024
@@ -87,6 +88,7 @@ class Pages:
         self._talks = talks
         self._presence = presence
         self._opens = PerAddress(edge.clock, burst=60, per_second=2)
+        self._frames = Buckets(edge.clock, BURST, PER_SECOND)
         self._uploads = PerAddress(edge.clock, burst=30, per_second=1)
 
     @property
@@ -181,7 +183,7 @@ class Pages:
             entry = entry_named(self._edge.directory, NAME, socket.path_params["entry"])
             self._check_origin(socket, entry)
             visit = await find_visit(self._edge, entry, socket.query_params.get("token", ""))
-            talk = Talk(self._edge, visit, socket, self._presence)
+            talk = Talk(self._edge, visit, socket, self._presence, self._frames)
         except Refused as refused:
             if "websocket.http.response" in socket.scope.get("extensions", {}):
                 await socket.send_denial_response(_json(refused.as_dict(), HTTP_STATUS[refused.kind]))

@@ -17,7 +17,6 @@ from guichet.channels.base import Cancel, Edge, Message, Place, Update
 from guichet.channels.inbound import ask, receive
 from guichet.channels.reading import conversation_row
 from guichet.channels.webchat import wire
-from guichet.channels.webchat.limits import Bucket
 from guichet.channels.webchat.presence import leave
 from guichet.channels.webchat.protocol import (
     Leave,
@@ -34,6 +33,7 @@ from guichet.channels.webchat.visitors import NAME, Visit, begin_conversation
 from guichet.kit.clock import SECOND, Instant
 from guichet.kit.errors import Refused
 from guichet.kit.ids import new_id
+from guichet.kit.limits import Buckets
 from guichet.leader.registry import Actor
 from guichet.store.port import Row
 
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 MAX_LINE = 512
 """Frames that may wait for a slow browser."""
 BURST, PER_SECOND = 40, 10
-"""Frames a socket may send at once, and in the long run."""
+"""Frames a visit may send at once, and in the long run, over all its sockets."""
 TYPING_EVERY = SECOND
 VIEWS = ("visitor_thread", "conversation")
 MAX_MARKS = 50
@@ -89,13 +89,15 @@ class Line:
 class Talk:
     """A visit's socket at work. It follows two views: the thread and the conversation's row."""
 
-    def __init__(self, edge: Edge, visit: Visit, socket: WebSocket, presence: Presence) -> None:
+    def __init__(
+        self, edge: Edge, visit: Visit, socket: WebSocket, presence: Presence, frames: Buckets
+    ) -> None:
         self._edge = edge
         self.visit = visit
         self._socket = socket
         self._presence = presence
         self._line = Line(socket)
-        self._bucket = Bucket(edge.clock, BURST, PER_SECOND)
+        self._frames = frames
         self._begun = False
         self._cancels: dict[str, Cancel] = {}
         self._sent = 0
@@ -137,7 +139,7 @@ class Talk:
                 return
             raw: str | bytes = event.get("text") or event.get("bytes") or ""
             try:
-                if not self._bucket.take():
+                if not self._frames.take(self.visit.conversation):
                     raise Refused("limited", "frame.too_often", "wait a moment, then send it again")
                 await self._take(raw)
             except Refused as refused:
