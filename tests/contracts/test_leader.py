@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from guichet.leader.replay import compare_rows, compare_states, replay
 from guichet.leader.state import State
 from guichet.leader.thread import LoopThread
 from guichet.store.engines import open_store
-from guichet.store.port import Store
+from guichet.store.port import Entry, Store
 from tests.support.counters import COUNTER, Count, Counters, SetAlarm
 from tests.support.waiting import wait_until
 
@@ -159,6 +159,30 @@ async def test_what_rests_is_loaded_again(url: str, tmp_path: Path) -> None:
         await h.do(Count("d"))
         assert "c" not in counters.totals
         assert await h.do(Count("c")) == {"total": 2}
+        await h.check_replay()
+
+
+async def test_a_batch_reads_what_it_lacks_at_once(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with house(url, tmp_path) as h:
+        await asyncio.gather(*(h.do(Count(f"c{n}")) for n in range(20)))
+        counters = h.leader.memory.state.part(Counters)
+        counters.resting.update(f"c{n}" for n in range(20))
+        await h.do(Count("d"))
+        asked: list[Sequence[str]] = []
+        read = h.store.writer.streams
+
+        async def counted(names: Sequence[str]) -> dict[str, list[Entry]]:
+            asked.append(names)
+            return await read(names)
+
+        monkeypatch.setattr(h.store.writer, "streams", counted)
+        # All are queued before the leader's thread takes the first ones: at most two batches.
+        answers = await asyncio.gather(*(h.do(Count(f"c{n}")) for n in [*range(20), *range(20)]))
+        assert [a["total"] for a in answers] == [2] * 20 + [3] * 20
+        assert len(asked) <= 2
+        assert {name for names in asked for name in names} == {f"counter/c{n}" for n in range(20)}
         await h.check_replay()
 
 

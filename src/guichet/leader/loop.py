@@ -194,11 +194,12 @@ class Leader:
         results: list[Answer | Refused] = []
         try:
             if careful:
-                await memory.recall_answers([w.command for w in waiting])
+                await memory.recall_answers([item.command for item in waiting])
             if starting:
                 run.start()
             run.fire_deadlines()
-            results.extend([await self._one(run, item.command, answers) for item in waiting])
+            commands = [item.command for item in waiting]
+            results.extend([await self._one(run, commands, at, answers) for at in range(len(commands))])
             if run.entries or answers:
                 await self._commit(run, answers)
         except DuplicateKey:
@@ -214,18 +215,22 @@ class Leader:
             return
         self._answer(waiting, results)
 
-    async def _one(self, run: Run, command: Command, answers: list[Answered]) -> Answer | Refused:
-        memory = self.memory
+    async def _one(
+        self, run: Run, commands: list[Command], at: int, answers: list[Answered]
+    ) -> Answer | Refused:
+        """Runs one command of a batch, after those before it."""
+        memory, command = self.memory, commands[at]
         known = memory.answer_to(command)
         if known is not None:
             return msgspec.json.decode(known, type=dict)
         for _ in range(MAX_LOADS):
             try:
                 answer = run.command(command)
-            except Missing as missing:
-                await memory.load_streams([missing.stream])
-            except MissingRow as missing:
-                await memory.load_rows(missing.table, [missing.key])
+            except (Missing, MissingRow):
+                streams, rows = run.look_ahead(commands[at:])
+                await memory.load_streams(streams)
+                for table, keys in rows.items():
+                    await memory.load_rows(table, keys)
             except Refused as refused:
                 return refused
             else:

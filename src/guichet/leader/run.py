@@ -23,7 +23,7 @@ from guichet.leader.registry import (
 )
 from guichet.leader.state import Missing, MissingRow, State
 from guichet.store.port import Entry
-from guichet.store.rows import Changes
+from guichet.store.rows import Changes, Key, Table
 
 Authorise = Callable[[State, Actor, CommandSpec, Scope], None]
 """Raises Refused when the actor may not do this there. The composition root gives it: accounts knows."""
@@ -52,6 +52,37 @@ class Run:
 
     def command(self, command: Command) -> Answer | None:
         """Runs one command. After Refused nothing has changed; after Missing or MissingRow load, then repeat."""
+        now = Now(self.t, command.actor.org, command.actor)
+        try:
+            facts, answer = self._handle(command, now)
+        except (Refused, Missing, MissingRow):
+            raise
+        except Exception as error:
+            log.exception("command failed", command=command.name, error=type(error).__name__)
+            raise Refused("unavailable", "command.failed", "an internal error; nothing was saved") from error
+        self._append(facts, now)
+        return answer
+
+    def look_ahead(self, commands: Iterable[Command]) -> tuple[list[str], dict[Table, list[Key]]]:
+        """The cold streams and the rows that these commands ask for first, so that one read brings them all.
+
+        A handler changes nothing, so trying it is harmless; what else it says now is no matter: its turn comes.
+        """
+        streams: list[str] = []
+        rows: dict[Table, list[Key]] = {}
+        for command in commands:
+            try:
+                self._handle(command, Now(self.t, command.actor.org, command.actor))
+            except Missing as missing:
+                streams.append(missing.stream)
+            except MissingRow as missing:
+                rows.setdefault(missing.table, []).append(missing.key)
+            except Exception:  # noqa: BLE001, S112 (it is said when it counts)
+                continue
+        return streams, rows
+
+    def _handle(self, command: Command, now: Now) -> tuple[list[Fact], Answer | None]:
+        """The facts that a permitted command leads to; nothing of them has happened yet."""
         spec = COMMANDS.get(command.name)
         if spec is None:
             raise Refused("invalid", "command.unknown", f"there is no command {command.name!r}", field="name")
@@ -61,19 +92,11 @@ class Run:
             # The same answer as for what does not exist: nobody learns of other organisations' ids.
             raise Refused("not_found", "not_found", "there is nothing with this id")
         self.authorise(self.state, command.actor, spec, scope)
-        now = Now(self.t, command.actor.org, command.actor)
         facts: list[Fact] = []
-        try:
-            answer = _collect(spec.handle(part, command.payload, now), facts)
-        except (Refused, Missing, MissingRow):
-            raise
-        except Exception as error:
-            log.exception("command failed", command=command.name, error=type(error).__name__)
-            raise Refused("unavailable", "command.failed", "an internal error; nothing was saved") from error
+        answer = _collect(spec.handle(part, command.payload, now), facts)
         for fact in facts:  # cold streams are asked for before anything is folded
             self.state.next_version(stream_of(fact), BY_CLASS[type(fact)].opens)
-        self._append(facts, now)
-        return answer
+        return facts, answer
 
     def fire_deadlines(self) -> None:
         """Fires what is due by now, each as a logged fact, in (due, kind, id) order."""

@@ -197,8 +197,14 @@ def entries(db: sqlite3.Connection, shard: int, after: int, limit: int) -> list[
 
 def streams(db: sqlite3.Connection, names: Sequence[str]) -> dict[str, list[Entry]]:
     """Whole streams, each in order."""
-    sql = f"SELECT {_ENTRY} FROM fact WHERE stream = ? ORDER BY version"
-    return {name: [Entry(*row) for row in db.execute(sql, (name,))] for name in names}
+    found: dict[str, list[Entry]] = {name: [] for name in names}
+    sql = (
+        f"SELECT {_ENTRY} FROM fact WHERE stream IN (SELECT value FROM json_each(?)) ORDER BY stream, version"
+    )
+    for row in db.execute(sql, (_encode(list(found)).decode(),)):
+        entry = Entry(*row)
+        found[entry.stream].append(entry)
+    return found
 
 
 class LeaderSide:
