@@ -265,6 +265,10 @@ async def test_files(centre: Centre) -> None:
     hidden = await centre.http.get(f"{path}/{file['address']}", headers={"X-Guichet-Token": stranger})
     assert hidden.status_code == 404
 
+    async with widget(centre, stranger) as thief:
+        await thief.say(op="say", id="m1", text="", attachments=[file])
+        assert (await thief.hear("nack"))["error"]["code"] == "attachment.unknown"
+
     async def endless() -> AsyncIterator[bytes]:
         for _ in range(MAX_FILE // 1_000_000 + 2):
             yield bytes(1_000_000)

@@ -31,7 +31,7 @@ from guichet.channels.webchat.protocol import (
 )
 from guichet.channels.webchat.visitors import NAME, Visit, begin_conversation
 from guichet.kit.clock import SECOND, Instant
-from guichet.kit.errors import Refused
+from guichet.kit.errors import Refused, invalid
 from guichet.kit.ids import new_id
 from guichet.kit.limits import Buckets
 from guichet.leader.registry import Actor
@@ -166,6 +166,9 @@ class Talk:
         visit, message = self.visit, inbound(frame)
         if not isinstance(message, Message):
             return
+        for file in message.attachments:
+            if await self._edge.blobs.owner(file.address) != visit.customer:
+                raise invalid("attachments", "attachment.unknown", "upload the file first")
         await self._begin()
         answer = await receive(
             self._edge,

@@ -7,12 +7,14 @@ import { http } from "../../net/index.ts";
 
 /**
  * A mail as its sender laid it out. The server has cleaned it; here it stands in a frame that may run
- * nothing, sends nothing, and loads no picture from elsewhere unless asked to.
+ * nothing, sends nothing, and loads no picture from elsewhere unless asked to (the server moved their addresses
+ * to `data-remote`).
  */
 function framed(html: string, pictures: boolean): string {
   const images = pictures ? "data: https: http:" : "data:";
+  const body = pictures ? html.replaceAll(" data-remote=", " src=") : html;
   const policy = `default-src 'none'; style-src 'unsafe-inline'; img-src ${images}; font-src data:; form-action 'none'`;
-  return `<!doctype html><meta http-equiv="Content-Security-Policy" content="${policy}"><base target="_blank"><style>body{margin:8px;font:14px/1.45 system-ui,sans-serif;color:#171a21;background:#fff;overflow-wrap:anywhere}img{max-width:100%;height:auto}table{max-width:100%}</style>${html}`;
+  return `<!doctype html><meta http-equiv="Content-Security-Policy" content="${policy}"><base target="_blank"><style>body{margin:8px;font:14px/1.45 system-ui,sans-serif;color:#171a21;background:#fff;overflow-wrap:anywhere}img{max-width:100%;height:auto}table{max-width:100%}</style>${body}`;
 }
 
 export function HtmlMail({ conversation, address }: { conversation: string; address: string }): JSX.Element {
@@ -43,7 +45,7 @@ export function HtmlMail({ conversation, address }: { conversation: string; addr
       </p>
     );
   }
-  const remote = /<img[^>]+src=["']?https?:/i.test(mail.data);
+  const remote = mail.data.includes(" data-remote=");
   return (
     <div className="html-mail">
       {remote && !pictures && (

@@ -52,7 +52,12 @@ function Mail({ row }: { row: MessageRow }): JSX.Element {
   const [quoted, setQuoted] = useState(false);
   const [original, setOriginal] = useState(false);
   const [details, setDetails] = useState(false);
-  const folded = foldQuoted(row.text ?? "");
+  // The mail door has split off what was quoted; what it left in is folded here.
+  const quotedByDoor = row.headers?.["quoted"];
+  const folded =
+    typeof quotedByDoor === "string"
+      ? { words: row.text ?? "", quoted: quotedByDoor }
+      : foldQuoted(row.text ?? "");
   return (
     <>
       {details && row.headers && <Headers headers={row.headers} />}
