@@ -77,6 +77,8 @@ class Node:
         self.hasher = IdentityHasher(derive(_master(settings), "guichet identities"))
         self.edge = self._edge()
         self.doors: list[Door] = []
+        self.open_doors: list[asyncio.Task[None]] = []
+        """One that ends with Refused could not be opened: whoever serves this node should say so and stop."""
         self._leader: asyncio.Task[None] | None = None
 
     @classmethod
@@ -119,8 +121,7 @@ class Node:
         start("deliveries", delivery.run(self.edge))
         start("erasures", work(self.edge, ERASE_QUEUE, self._erase))
         self.doors = [channel.door(self.edge) for channel in channels.all_channels().values()]
-        for door in self.doors:
-            start(f"door {type(door).__name__}", door.run())
+        self.open_doors = [start(f"door {type(door).__name__}", door.run()) for door in self.doors]
 
     async def close(self) -> None:
         """Ends what was started, the leader after its last batch, and closes the store."""

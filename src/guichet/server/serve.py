@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from contextlib import AsyncExitStack
 from typing import Any
@@ -53,7 +54,25 @@ async def run(settings: ProcessSettings, *, demo: bool = False, traffic: bool = 
         console.print(f"[bold]Guichet {node.build}[/bold] answers at {settings.url}")
         for line in shown.lines() if shown is not None else ():
             console.print("  " + line, highlight=False, soft_wrap=True)
-        await uvicorn.Server(config).serve(sockets=[listener])
+        await _serve(uvicorn.Server(config), listener, node)
+
+
+async def _serve(server: uvicorn.Server, listener: socket.socket, node: Node) -> None:
+    """Until told to stop. Raises Refused when one of the channels' doors could not be opened."""
+
+    def refusal(door: asyncio.Task[None]) -> Refused | None:
+        error = door.exception() if door.done() and not door.cancelled() else None
+        return error if isinstance(error, Refused) else None
+
+    def ended(door: asyncio.Task[None]) -> None:
+        server.should_exit = server.should_exit or refusal(door) is not None
+
+    for door in node.open_doors:
+        door.add_done_callback(ended)
+    await server.serve(sockets=[listener])
+    for door in node.open_doors:
+        if (refused := refusal(door)) is not None:
+            raise refused
 
 
 def listen(host: str, port: int) -> socket.socket:

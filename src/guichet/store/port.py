@@ -84,8 +84,12 @@ def full_disk() -> Iterator[None]:
         raise
 
 
-class NewerDatabase(Exception):
-    """The database was written by a newer version of Guichet."""
+class NewerDatabase(Refused):
+    """The database was written by a newer version of Guichet. `what`: which one, for people."""
+
+    def __init__(self, what: str) -> None:
+        remedy = f"{what} was written by a newer Guichet: install that version, or a later one"
+        super().__init__("conflict", "store.newer", remedy)
 
 
 class Writer(Protocol):

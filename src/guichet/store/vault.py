@@ -11,14 +11,20 @@ from guichet.store.ciphers import decrypt, derive, encrypt
 from guichet.store.side import Side
 
 SIZE = 32
+WRAPPED = "keys.db"
+"""Beside the master key, where one engine keeps the customers' keys that it wraps."""
 
 
 def master_key(path: Path) -> bytes:
-    """Reads the master key, or makes it (mode 0600, fsynced) when there is no file yet.
+    """Reads the master key, or makes it (mode 0600, fsynced) when there is neither a file nor data beside it.
 
     Without it nothing personal can be read again: it is backed up apart from the data.
-    Raises Refused when others may read the file or when it is not a key.
+    Raises Refused when others may read the file, when it is not a key, and when it is missing: a new one would
+    not open the data, and could end in the backup of the right one.
     """
+    if not path.exists() and (path.parent / WRAPPED).exists():
+        remedy = f"{path} is missing, and without it the data in its folder cannot be read: put it back"
+        raise Refused("unavailable", "store.master_key_missing", remedy)
     try:
         made = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:

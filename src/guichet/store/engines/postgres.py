@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from guichet.kit.clock import Clock, Instant
+from guichet.kit.errors import Refused
 from guichet.store.blobs import Blobs, frames
 from guichet.store.drafts import Drafts
 from guichet.store.engines import postgres_writer
@@ -133,13 +134,17 @@ class PostgresStore:
         clock: Clock,
         master_key: bytes,
     ) -> PostgresStore:
-        """Connects and brings the database up to date. Raises NewerDatabase, Full, OSError."""
+        """Connects and brings the database up to date. Raises Refused: NewerDatabase, Full, not there."""
         await asyncio.to_thread(folder.mkdir, mode=0o700, parents=True, exist_ok=True)
         pools = Pools(url)
         try:
             both = zip_longest(STEPS, POSTGRES_STEPS, fillvalue=())
             await migrate(pools, "public", [(*log, *more) for log, more in both])
             await migrate(pools, "vault", KEY_STEPS)
+        except OSError as error:
+            await pools.close()
+            remedy = f"the database does not answer ({error}): start it, or correct GUICHET_DATABASE_URL"
+            raise Refused("unavailable", "store.not_there", remedy) from error
         except BaseException:
             await pools.close()
             raise

@@ -183,9 +183,7 @@ async def migrate(pools: Pools, schema: str, steps: Sequence[Sequence[str]]) -> 
             await connection.execute(f"CREATE TABLE IF NOT EXISTS {schema}.step (done bigint NOT NULL)")
             done = await connection.fetchval(f"SELECT coalesce(max(done), 0) FROM {schema}.step")
             if done > len(steps):
-                raise NewerDatabase(
-                    "the database was written by a newer Guichet: install that version, or a later one"
-                )
+                raise NewerDatabase("the database")
             for number in range(done + 1, len(steps) + 1):
                 for sql in steps[number - 1]:
                     await connection.execute(sql.format(**TYPES))

@@ -7,6 +7,7 @@ from typing import Any
 
 import asyncpg
 import msgspec
+import structlog
 
 from guichet.kit.clock import Instant
 from guichet.kit.faults import fault_point
@@ -17,6 +18,8 @@ from guichet.store.port import Answered, Batch, Entry, Fenced, Row
 from guichet.store.rows import Change, Key, Table
 from guichet.store.sql import Groups, Plan, grouped, quote, shape
 from guichet.store.wake import Wake
+
+log = structlog.get_logger(__name__)
 
 _ENTRY = ", ".join(Entry.__struct_fields__)
 _ENTRY_TYPES = (
@@ -82,7 +85,9 @@ class PostgresWriter:
         if shard not in self._held:
             try:
                 with meaning():
-                    await self._lock.execute("SELECT pg_advisory_lock($1, $2)", LOCKS, shard)
+                    if not await self._lock.fetchval("SELECT pg_try_advisory_lock($1, $2)", LOCKS, shard):
+                        log.warning("another Guichet leads this database: waiting until it ends", shard=shard)
+                        await self._lock.execute("SELECT pg_advisory_lock($1, $2)", LOCKS, shard)
             except BaseException:
                 self._lock.terminate()
                 raise

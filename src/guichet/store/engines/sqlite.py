@@ -23,7 +23,7 @@ from guichet.store.sealing import Sealer
 from guichet.store.sessions import Sessions
 from guichet.store.sql import quote, select, shape
 from guichet.store.steps import FOLLOWER_STEPS, KEY_STEPS, STEPS
-from guichet.store.vault import Secrets
+from guichet.store.vault import WRAPPED, Secrets
 from guichet.store.wake import Wake
 
 
@@ -78,9 +78,7 @@ class SqliteStore:
             self._db = opening.enter_context(closing(connect(folder / "guichet.db", "FULL", STEPS)))
             checkpointer = opening.enter_context(closing(Checkpointer(folder / "guichet.db", self._db)))
             self._readers = opening.enter_context(closing(Readers(folder / "guichet.db")))
-            self._keys_file = opening.enter_context(
-                closing(SqliteFile(folder / "keys.db", "FULL", KEY_STEPS))
-            )
+            self._keys_file = opening.enter_context(closing(SqliteFile(folder / WRAPPED, "FULL", KEY_STEPS)))
             blobs = BlobFiles(folder / "blobs")
             self._opened = opening.pop_all()
         self._followers: dict[str, SqliteFile] = {}

@@ -49,9 +49,7 @@ def connect(path: Path, synchronous: Synchronous, steps: Sequence[Sequence[str]]
                 db.execute(f"PRAGMA {pragma}").fetchall()
         done = db.execute("PRAGMA user_version").fetchone()[0]
         if done > len(steps):
-            raise NewerDatabase(
-                f"{path} was written by a newer Guichet: install that version, or a later one"
-            )
+            raise NewerDatabase(str(path))
         for number in range(done + 1, len(steps) + 1):
             with transaction(db):
                 for sql in steps[number - 1]:
