@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
-from contextlib import AsyncExitStack
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
 from typing import Any
 
 import uvicorn
@@ -54,11 +56,22 @@ async def run(settings: ProcessSettings, *, demo: bool = False, traffic: bool = 
         console.print(f"[bold]Guichet {node.build}[/bold] answers at {settings.url}")
         for line in shown.lines() if shown is not None else ():
             console.print("  " + line, highlight=False, soft_wrap=True)
-        await _serve(uvicorn.Server(config), listener, node)
+        await _serve(_Server(config), listener, node)
 
 
-async def _serve(server: uvicorn.Server, listener: socket.socket, node: Node) -> None:
+class _Server(uvicorn.Server):
+    """Leaves the signals to `_serve`: uvicorn's own way raises them again once it has stopped, which would end the
+    process before the node is closed."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def _serve(server: _Server, listener: socket.socket, node: Node) -> None:
     """Until told to stop. Raises Refused when one of the channels' doors could not be opened."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, server.handle_exit, number, None)
 
     def refusal(door: asyncio.Task[None]) -> Refused | None:
         error = door.exception() if door.done() and not door.cancelled() else None
