@@ -19,7 +19,7 @@ from typing import Any
 import httpx
 
 from guichet.channels.inbound import ask
-from guichet.kit.clock import HOUR, Clock
+from guichet.kit.clock import HOUR
 from guichet.kit.ids import new_id
 from guichet.leader.registry import Actor
 from guichet.server.app import new_app
@@ -129,8 +129,9 @@ class DeskCentre:
 
     @classmethod
     @asynccontextmanager
-    async def running(cls, folder: Path, clock: Clock | None = None) -> AsyncIterator[DeskCentre]:
-        node = await Node.open(ProcessSettings(data_dir=folder, smtp_port=0, port=0), clock)
+    async def running(cls, folder: Path, database_url: str = "sqlite") -> AsyncIterator[DeskCentre]:
+        settings = ProcessSettings(data_dir=folder, smtp_port=0, port=0, database_url=database_url)
+        node = await Node.open(settings)
         try:
             node.supervisor.start("search", node.indexer.run())
             node.supervisor.start("people", node.people_indexer.run())
@@ -217,9 +218,19 @@ class DeskCentre:
         self, conversation: str, client: str = "shop", org: str = "org", words: str = "Bonjour, mon colis ?"
     ) -> str:
         """A conversation with a first message of a customer of its own, `<conversation>-customer`."""
+        await self.open(conversation, client, org)
+        await self.say(conversation, words, org)
+        return conversation
+
+    def visitor(self, conversation: str, org: str = "org") -> Actor:
+        """The customer of a conversation."""
+        return Actor("visitor", f"{conversation}-customer", org)
+
+    async def open(self, conversation: str, client: str = "shop", org: str = "org") -> None:
+        """A conversation without words yet."""
         customer = f"{conversation}-customer"
         await self.node.store.keys.ensure(customer)
-        visitor = Actor("visitor", customer, org)
+        visitor = self.visitor(conversation, org)
         await self.do(
             visitor, "register_customer", customer=customer, client=client, name=f"Inès {conversation.title()}",
             email=f"ines.{conversation}@mail.example",
@@ -228,13 +239,15 @@ class DeskCentre:
             visitor, "open_conversation", conversation=conversation, customer=customer,
             entry_point=f"{client}-chat", live=True, outbox=False, name="Inès",
         )  # fmt: skip
-        await self.say(conversation, words, org)
-        return conversation
 
     async def say(self, conversation: str, words: str, org: str = "org", **more: object) -> None:
-        visitor = Actor("visitor", f"{conversation}-customer", org)
         await self.do(
-            visitor, "receive_message", conversation=conversation, message=new_id(), text=words, **more
+            self.visitor(conversation, org),
+            "receive_message",
+            conversation=conversation,
+            message=new_id(),
+            text=words,
+            **more,
         )
 
     async def take(self, conversation: str, agent: str) -> None:
