@@ -8,6 +8,7 @@ import { itemsOf } from "../src/features/thread/items.ts";
 import { parkTimes } from "../src/features/thread/park.ts";
 import { foldQuoted, linkify } from "../src/features/thread/text.ts";
 import { arrange, nextAfter, walk } from "../src/features/work/items.ts";
+import type { Entry } from "../src/net/index.ts";
 import { applyDelta, applySnapshot } from "../src/store/views.ts";
 import schemas from "./mock/kinds.json" with { type: "json" };
 
@@ -37,6 +38,19 @@ function talk(conversation: string, change: Partial<ConversationRow>): [string, 
     conversation,
     { conversation, waiting_since: null, parked_until: null, ...change } as ConversationRow,
   ];
+}
+
+function message(n: number, change: Partial<MessageRow>): MessageRow {
+  const row = { conversation: "c", n, message: `m${n}`, kind: "customer", author: "x", at: n * 1_000 };
+  return { ...row, ...change } as MessageRow;
+}
+
+function underWay(key: string): Entry {
+  return { key, name: "send_message", at: 9_000, payload: { conversation: "c", message: key, text: "t" } };
+}
+
+function canned(id: string, value: Record<string, unknown>): ConfigRow {
+  return { kind: "canned_reply", id, version: 1, value };
 }
 
 describe("the work list", () => {
@@ -83,17 +97,6 @@ test("deltas change only the rows they name", () => {
 });
 
 describe("the thread", () => {
-  const message = (n: number, change: Partial<MessageRow>) =>
-    ({
-      conversation: "c",
-      n,
-      message: `m${n}`,
-      kind: "customer",
-      author: "x",
-      at: n * 1_000,
-      ...change,
-    }) as MessageRow;
-
   test("one heading per speaker, events between, what is under way at the end and only until it is there", () => {
     const leg = {
       leg: "l",
@@ -104,13 +107,7 @@ describe("the thread", () => {
       reason: "closed",
     } as LegRow;
     const rows = [message(1, {}), message(2, {}), message(3, { kind: "agent", author: "a" }), message(4, {})];
-    const entry = (key: string) => ({
-      key,
-      name: "send_message",
-      at: 9_000,
-      payload: { conversation: "c", message: key, text: "t" },
-    });
-    const items = itemsOf(rows, [leg], [entry("m3"), entry("new")], "a");
+    const items = itemsOf(rows, [leg], [underWay("m3"), underWay("new")], "a");
     const shape = items.map((item) =>
       item.kind === "message"
         ? `${item.row.kind}${item.head ? "*" : ""}${item.pending ? "?" : ""}`
@@ -173,16 +170,10 @@ describe("the thread", () => {
 });
 
 describe("canned replies", () => {
-  const row = (id: string, value: Record<string, unknown>): ConfigRow => ({
-    kind: "canned_reply",
-    id,
-    version: 1,
-    value,
-  });
   const rows = [
-    row("1", { shortcut: "merci", text: "Merci {customer}", client: null, language: "fr" }),
-    row("2", { shortcut: "thanks", text: "Thanks {customer}", client: null, language: "en" }),
-    row("3", { shortcut: "secret", text: "x", client: "other", language: "fr" }),
+    canned("1", { shortcut: "merci", text: "Merci {customer}", client: null, language: "fr" }),
+    canned("2", { shortcut: "thanks", text: "Thanks {customer}", client: null, language: "en" }),
+    canned("3", { shortcut: "secret", text: "x", client: "other", language: "fr" }),
   ];
 
   test("by slash, filled in, the conversation's language first, never another client's", () => {
