@@ -266,12 +266,13 @@ class Ledger:
 
     def eligible(self, person: Person, piece: Piece) -> bool:
         queue, agent = self.queues[piece.queue], person.spec
-        levels = dict(agent.skills)
         return (
             agent.cleared(piece.client)
             and agent.serves(queue.id)
             and (queue.language is None or queue.language in agent.languages)
-            and all(levels.get(skill, 0) >= level for skill, level in queue.skills)
+            and all(
+                any(skill == s and has >= level for s, has in agent.skills) for skill, level in queue.skills
+            )
         )
 
     def waiting(self) -> Iterator[Piece]:

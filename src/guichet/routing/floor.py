@@ -203,7 +203,10 @@ class Floor:
             return
         limit = t - self.rules.starving
         for line in self.index.lines_of(self.index.waiting & mask):
-            if line.tasks[0][1] <= limit and (kept := self.index.emptiest(line)) is not None:
+            if line.tasks[0][1] > limit:
+                continue
+            kept = self.index.emptiest(line)
+            if kept is not None and not kept.fits(line.live, line.queue.cost):
                 self.touched.append(kept)
 
     def _release_preferred(self, agent: Agent) -> None:

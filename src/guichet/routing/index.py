@@ -39,7 +39,7 @@ class Index:
         self.waiting = 0
         """Bits of the open lines where somebody waits."""
         self.uniform = True
-        """Whether all lines ask for the same capacity, so that none can starve another."""
+        """Whether all lines ask for the same capacity. None can starve another then, so nobody need look."""
         self.agents = 0
         self.version = 0
         """Rises when an agent joins or leaves a profile, so that lines count anew."""
@@ -293,8 +293,6 @@ def unfit(agent: AgentSpec, queue: QueueSpec, client: str) -> str | None:
         return "queue"
     if queue.language is not None and queue.language not in agent.languages:
         return "language"
-    if queue.skills:
-        levels = dict(agent.skills)
-        if any(levels.get(skill, 0) < level for skill, level in queue.skills):
-            return "skill"
+    if not all(any(s == skill and has >= level for s, has in agent.skills) for skill, level in queue.skills):
+        return "skill"
     return None
