@@ -255,13 +255,15 @@ class Driver:
 class SqliteDriver(Driver):
     """One connection on the callers' own loop."""
 
+    FACTS = (
+        f"INSERT INTO fact (shard, {', '.join(Entry.__struct_fields__)}) "
+        f"VALUES (0, {', '.join('?' * len(Entry.__struct_fields__))})"
+    )
+
     def __init__(self, db: sqlite3.Connection, epoch: int, seq: int) -> None:
         super().__init__(seq)
         self._db = db
         self._epoch = epoch
-        fields = ", ".join(Entry.__struct_fields__)
-        marks = ", ".join("?" * len(Entry.__struct_fields__))
-        self._facts = f"INSERT INTO fact (shard, {fields}) VALUES (0, {marks})"
         self._sql = {plan: plan.sqlite() for plan in {*SENTENCE, *OPENING, *FIRST}}
 
     async def _commit(self, rows: Rows) -> None:
@@ -269,7 +271,7 @@ class SqliteDriver(Driver):
         db.execute("BEGIN IMMEDIATE")
         if db.execute("SELECT epoch FROM shard WHERE shard = 0").fetchone()[0] != self._epoch:
             raise RuntimeError("somebody else leads")
-        db.executemany(self._facts, rows.facts)
+        db.executemany(self.FACTS, rows.facts)
         db.executemany(
             "INSERT INTO command_key (org, actor, key, t, answer) VALUES (?, ?, ?, ?, ?)", rows.keys
         )
@@ -291,7 +293,7 @@ class PostgresDriver(Driver):
         plans = tuple(plan for plan in (*OPENING, *FIRST, SPOKEN) if plan in rows.rows)
         sql = self._sql.get(plans)
         if sql is None:
-            sql = self._sql[plans] = _statement(plans)
+            sql = self._sql[plans] = statement(plans)
         values: list[Any] = [0, self._epoch]
         for table in (rows.facts, rows.keys, *(rows.rows[plan] for plan in plans)):
             values.extend(map(list, zip(*table, strict=True)))
@@ -306,7 +308,7 @@ KEY_TYPES = "text", "text", "text", "bigint", "bytea"
 FENCE = "fence AS MATERIALIZED (SELECT FROM shard WHERE shard = $1 AND epoch = $2 FOR SHARE)"
 
 
-def _statement(plans: Sequence[Plan]) -> str:
+def statement(plans: Sequence[Plan], *, keys: bool = True) -> str:
     """Facts, keys and rows in one statement, nothing of it when the epoch is not ours."""
     parts, first = [FENCE], 3
 
@@ -319,7 +321,10 @@ def _statement(plans: Sequence[Plan]) -> str:
     parts.append(
         f"f AS (INSERT INTO fact (shard, {fact}) SELECT $1, u.* FROM {arrays(FACT_TYPES)} AS u, fence)"
     )
-    parts.append(f"k AS (INSERT INTO command_key ({key}) SELECT u.* FROM {arrays(KEY_TYPES)} AS u, fence)")
+    if keys:
+        parts.append(
+            f"k AS (INSERT INTO command_key ({key}) SELECT u.* FROM {arrays(KEY_TYPES)} AS u, fence)"
+        )
     for number, plan in enumerate(plans):
         names = [f"u{n}" for n in range(len(plan.parameters))]
         source = f"{arrays(plan.types('postgres'))} AS u({', '.join(names)}), fence"
@@ -329,8 +334,8 @@ def _statement(plans: Sequence[Plan]) -> str:
             sql = f"INSERT INTO {table} ({columns}) SELECT {', '.join(names)} FROM {source}"
         else:
             sets = ", ".join(f"{quote(c)} = {n}" for c, n in zip(plan.columns, names, strict=False))
-            keys = zip(plan.key, names[len(plan.columns) :], strict=True)
-            where = " AND ".join(f"t.{quote(c)} = {n}" for c, n in keys)
+            at = zip(plan.key, names[len(plan.columns) :], strict=True)
+            where = " AND ".join(f"t.{quote(c)} = {n}" for c, n in at)
             sql = f"UPDATE {table} AS t SET {sets} FROM {source} WHERE {where}"
         parts.append(f"p{number} AS ({sql})")
     return f"WITH {', '.join(parts)} SELECT count(*) FROM fence"

@@ -26,6 +26,7 @@ from guichet.server import stages
 from guichet.server.leading import SHARD
 from guichet.store.engines import open_store
 from guichet.store.port import Store
+from guichet.store.vault import master_key
 from tests.support.postgres import Cluster
 
 stages.load()  # what the stages register, and their tables
@@ -205,7 +206,8 @@ async def house(where: Place) -> AsyncIterator[House]:
     """A leader on the place's store, as the product starts it, without sockets or followers."""
     thread = LoopThread("leader", uvloop.new_event_loop)
     thread.start()
-    store = await open_store(where.url, where.folder, thread.loop, SystemClock(), MASTER_KEY)
+    key = master_key(where.folder / "master.key")
+    store = await open_store(where.url, where.folder, thread.loop, SystemClock(), key)
     leader = Leader(SHARD, store.writer, store.sealer, SystemClock(), stages.new_state, authorise, ignore)
     ready, loop = asyncio.Event(), asyncio.get_running_loop()
 
