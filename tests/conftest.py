@@ -14,7 +14,7 @@ import pytest
 from tests.support import categories, leftovers, network, profiles
 from tests.support.postgres import Cluster
 
-pytest_plugins = ["tests.support.engines"]
+pytest_plugins = ["tests.support.engines", "tests.support.counts"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

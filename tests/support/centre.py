@@ -20,6 +20,7 @@ import uvicorn
 
 from guichet.channels.email.smtp import SmtpDoor
 from guichet.channels.inbound import ask
+from guichet.kit.clock import Clock
 from guichet.kit.errors import Refused
 from guichet.kit.ids import new_id
 from guichet.leader.registry import Actor
@@ -64,7 +65,7 @@ class Centre:
 
     @classmethod
     @asynccontextmanager
-    async def running(cls, folder: Path, **settings: Any) -> AsyncIterator[Centre]:
+    async def running(cls, folder: Path, clock: Clock | None = None, **settings: Any) -> AsyncIterator[Centre]:
         relay = Relay()
         sink = SmtpDoor(relay, "relay.example")
         relay_port = await sink.open("127.0.0.1", 0)
@@ -76,7 +77,7 @@ class Centre:
             "relay_port": relay_port,
             "port": port,
         } | settings
-        node = await Node.open(ProcessSettings(**options))
+        node = await Node.open(ProcessSettings(**options), clock)
         try:
             node.listeners.append(node.hub.committed)
             node.work()

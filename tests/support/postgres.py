@@ -75,7 +75,9 @@ class Cluster:
 
     folder: Path
     port: int
-    process: subprocess.Popen[bytes]
+    user: str | None
+    options: dict[str, str]
+    process: subprocess.Popen[bytes] = field(init=False)
     numbers: Iterator[int] = field(default_factory=itertools.count)
 
     @classmethod
@@ -115,26 +117,29 @@ class Cluster:
     @classmethod
     def _start(cls, folder: Path, user: str | None, options: dict[str, str]) -> Cluster:
         for _ in range(START_ATTEMPTS):  # the port may be taken between looking and binding
-            port = free_port()
-            settings = {**options, "port": str(port), "listen_addresses": "127.0.0.1"}
-            settings["unix_socket_directories"] = str(folder)
-            with (folder / "log").open("ab") as log:
-                process = subprocess.Popen(
-                    [str(binaries() / "postgres"), "-D", str(folder / "data")]
-                    + [f"--{name}={value}" for name, value in settings.items()],
-                    user=user,
-                    cwd=folder,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    preexec_fn=_die_with_parent,  # noqa: PLW1509 - must outlive nothing, not even kill -9 of pytest
-                )
-            leftovers.adopt(process.pid)
-            cluster = cls(folder, port, process)
-            wait_until_sync(cluster.ready_or_ended, "PostgreSQL answers", 30)
-            if process.poll() is None:
+            cluster = cls(folder, free_port(), user, options)
+            if cluster.start_again():
                 return cluster
         raise NoPostgres(f"PostgreSQL does not start: {(folder / 'log').read_text()[-2000:]}")
+
+    def start_again(self) -> bool:
+        """Starts the server, anew after `stop`, on its port; False when it ended at once."""
+        settings = {**self.options, "port": str(self.port), "listen_addresses": "127.0.0.1"}
+        settings["unix_socket_directories"] = str(self.folder)
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [str(binaries() / "postgres"), "-D", str(self.folder / "data")]
+                + [f"--{name}={value}" for name, value in settings.items()],
+                user=self.user,
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                preexec_fn=_die_with_parent,  # noqa: PLW1509 - must outlive nothing, not even kill -9 of pytest
+            )
+        leftovers.adopt(self.process.pid)
+        wait_until_sync(self.ready_or_ended, "PostgreSQL answers", 30)
+        return self.process.poll() is None
 
     def ready_or_ended(self) -> bool:
         return self.ready() or self.process.poll() is not None
