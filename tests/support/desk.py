@@ -105,7 +105,8 @@ class Mirror:
         self.loaded = False
         self.lost_rights = False
 
-    def snapshot(self, subscription: Subscription, rows: list[Row]) -> None:
+    def snapshot(self, subscription: Subscription, whole: Delta) -> None:
+        rows = whole.set
         assert self.refused is None
         assert subscription.bucket is not None
         self.rows = {self._key(subscription, row): dict(row) for row in rows}

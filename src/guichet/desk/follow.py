@@ -7,7 +7,6 @@ from guichet.desk.hub import Hub, Subscription
 from guichet.desk.lens import Delta
 from guichet.desk.signals import Signal, Signals
 from guichet.kit.errors import Refused
-from guichet.store.port import Row
 
 
 class Follow:
@@ -36,8 +35,8 @@ class _Receiver:
     def __init__(self, follower: Follower) -> None:
         self._follower = follower
 
-    def snapshot(self, subscription: Subscription, rows: list[Row]) -> None:
-        self._follower.update(subscription.name, Update(whole=True, rows=rows))
+    def snapshot(self, subscription: Subscription, whole: Delta) -> None:
+        self._follower.update(subscription.name, Update(whole=True, rows=whole.set))
 
     def delta(self, subscription: Subscription, delta: Delta) -> None:
         self._follower.update(subscription.name, Update(whole=False, rows=delta.set, gone=delta.gone))

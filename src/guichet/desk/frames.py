@@ -75,7 +75,7 @@ class Hello(ServerFrame, tag="hello"):
 
 
 class Snapshot(ServerFrame, tag="snapshot"):
-    """All rows, in place of those held before."""
+    """All rows, in place of those held before. Only documents the wire: the socket splices these frames."""
 
     sub: str
     n: int
@@ -84,7 +84,7 @@ class Snapshot(ServerFrame, tag="snapshot"):
 
 class Delta(ServerFrame, tag="delta", rename={"gone": "del"}):
     """Rows set (their key and what changed) and keys gone. `prev` is the `n` of the frame before it on this
-    subscription; if it is not, subscribe again. Only documents the wire: the hub splices these frames."""
+    subscription; if it is not, subscribe again. Spliced like snapshots."""
 
     sub: str
     prev: int

@@ -7,8 +7,9 @@ only set to the same values again. Whoever may not read a row gets no word of it
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, Protocol, cast
+import asyncio
+from collections.abc import Iterable, Sequence
+from typing import Protocol, cast
 
 import structlog
 
@@ -18,8 +19,8 @@ from guichet.desk.views import View, view_named
 from guichet.kit.errors import Refused
 from guichet.kit.tasks import Supervisor
 from guichet.leader.loop import Committed
-from guichet.store.port import Reader, Row
-from guichet.store.rows import TABLES, Change
+from guichet.store.port import Reader
+from guichet.store.rows import TABLES, Change, Value
 
 log = structlog.get_logger(__name__)
 
@@ -30,7 +31,7 @@ MAX_PENDING = 2_000
 class Receiver(Protocol):
     """Who watches: a desk's socket, or a channel. Called on the loop; must not wait."""
 
-    def snapshot(self, subscription: Subscription, rows: list[Row]) -> None:
+    def snapshot(self, subscription: Subscription, whole: Delta) -> None:
         """All rows of the partition now, in place of those held before."""
         ...
 
@@ -59,13 +60,20 @@ class Subscription:
 
 
 class Bucket:
-    """All subscriptions of one (view, organisation, partition)."""
+    """All subscriptions of one (view, organisation, partition).
 
-    __slots__ = ("key", "lens", "subscriptions")
+    `version` counts the commits that touched it. `whole`: what was read of an organisation's view and nothing
+    has touched since: when a thousand desks come back at once, one of them reads.
+    """
+
+    __slots__ = ("key", "lens", "reading", "subscriptions", "version", "whole")
 
     def __init__(self, lens: Lens, key: tuple[str, str, str]) -> None:
         self.lens = lens
         self.key = key
+        self.version = 0
+        self.whole: Delta | None = None
+        self.reading = asyncio.Lock() if lens.view.partition == "org" else None
         self.subscriptions: list[Subscription] = []
 
 
@@ -164,9 +172,11 @@ class Hub:
                 if piece is not None and key in self._buckets:
                     found.setdefault(key, []).append(piece)
         for key, pieces in found.items():
-            delta = Delta(pieces)
+            bucket, delta = self._buckets[key], Delta(pieces)
+            bucket.version += 1
+            bucket.whole = None
             # A copy: a receiver whose buffer is full ends its subscriptions right here.
-            for subscription in list(self._buckets[key].subscriptions):
+            for subscription in list(bucket.subscriptions):
                 if subscription.pending is None:
                     _deliver(subscription, delta)
                 elif len(subscription.pending) < MAX_PENDING:
@@ -182,46 +192,68 @@ class Hub:
         """Reads the snapshot until it is one that nothing made stale, and hands it over. Raises Refused."""
         while True:
             subscription.stale = False
-            rows = await self._read(subscription, first=first)
             bucket = subscription.bucket
             if bucket is None:  # ended meanwhile
                 return
+            allowed = await self._guarded(bucket, subscription, first=first)
+            whole = await self._whole(bucket) if allowed else Delta([])
             if not subscription.stale:
                 break
-        lens, view, access = bucket.lens, bucket.lens.view, subscription.access
-        if view.newest is not None:
-            rows.reverse()
-            subscription.floor = cast("int", rows[0][view.newest]) if len(rows) >= view.limit else None
-        elif len(rows) >= view.limit:
-            log.warning("view is cut off", view=view.name, org=bucket.key[1], limit=view.limit)
-        seen = [lens.stored(row, access) for row in rows]
-        subscription.receiver.snapshot(subscription, [row for row in seen if row is not None])
+        if subscription.bucket is None:
+            return
+        view = bucket.lens.view
+        full = view.newest is not None and len(whole.pieces) >= view.limit
+        subscription.floor = cast("int", whole.pieces[0].row[view.newest or ""]) if full else None
+        pieces = _allowed(whole.pieces, subscription, view)
+        subscription.receiver.snapshot(subscription, whole if pieces is whole.pieces else Delta(pieces))
         pending, subscription.pending = subscription.pending, None
         for delta in pending or ():
             if subscription.bucket is not None:
                 _deliver(subscription, delta)
 
-    async def _read(self, subscription: Subscription, *, first: bool) -> list[Row]:
-        bucket = subscription.bucket
-        if bucket is None:
-            return []
-        view, (_, org, partition) = bucket.lens.view, bucket.key
-        if view.guarded:
-            guard = await self._reader.row(TABLES["conversation"], (partition,))
-            access = subscription.access
-            if guard is None and not first:
-                return []  # erased: what was readable has become nothing
-            if guard is None or guard["org"] != org or not cleared(access, cast("str", guard["client"])):
-                raise not_found()
-            subscription.subject = cast("str | None", guard.get("subject"))
-        where: dict[str, Any] = {"org": org}
+    async def _guarded(self, bucket: Bucket, subscription: Subscription, *, first: bool) -> bool:
+        """Whether there is something to read; False once the conversation was erased. Raises Refused."""
+        _, org, partition = bucket.key
+        if not bucket.lens.view.guarded:
+            return True
+        guard = await self._reader.row(TABLES["conversation"], (partition,))
+        if guard is None and not first:
+            return False  # what was readable has become nothing
+        access = subscription.access
+        if guard is None or guard["org"] != org or not cleared(access, cast("str", guard["client"])):
+            raise not_found()
+        subscription.subject = cast("str | None", guard.get("subject"))
+        return True
+
+    async def _whole(self, bucket: Bucket) -> Delta:
+        """All rows of the partition: as of now, or as of a moment since which nothing touched them."""
+        if bucket.reading is None:
+            return await self._read(bucket)
+        async with bucket.reading:
+            if bucket.whole is not None:
+                return bucket.whole
+            version = bucket.version
+            whole = await self._read(bucket)
+            if bucket.version == version:
+                bucket.whole = whole
+            return whole
+
+    async def _read(self, bucket: Bucket) -> Delta:
+        lens, view, (_, org, partition) = bucket.lens, bucket.lens.view, bucket.key
+        where: dict[str, Value | Sequence[Value]] = {"org": org}
         if view.partition != "org":
             where[view.partition] = partition
         if view.only is not None:
             where[view.only[0]] = view.only[1]
-        return await self._reader.rows(
-            view.source, where, order=view.newest, descending=view.newest is not None, limit=view.limit
+        newest = view.newest is not None
+        rows = await self._reader.rows(
+            lens.table, where, order=view.newest, descending=newest, limit=view.limit
         )
+        if newest:
+            rows.reverse()
+        elif len(rows) >= view.limit:
+            log.warning("view is cut off", view=view.name, org=org, limit=view.limit)
+        return Delta([lens.stored(row) for row in rows])
 
     def _renew(self, subscription: Subscription) -> None:
         """A new snapshot. What was collected so far is in it: a later read sees every earlier commit."""

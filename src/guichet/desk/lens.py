@@ -34,23 +34,25 @@ class Piece:
 
 
 class Delta:
-    """What one commit did to the rows of one partition: rows set (key and changed columns), keys gone."""
+    """Rows of one partition: those set by one commit (key and changed columns) and keys gone; or all, whole."""
 
-    __slots__ = ("_text", "pieces")
+    __slots__ = ("_rows", "pieces")
 
     def __init__(self, pieces: list[Piece]) -> None:
         self.pieces = pieces
-        self._text: str | None = None
+        self._rows: str | None = None
 
     @property
-    def text(self) -> str:
-        """`"set":[...],"del":[...]`, the same for all that see all of it."""
-        if self._text is None:
-            self._text = (
-                f'"set":[{",".join(p.text for p in self.pieces if not p.gone)}],'
-                f'"del":[{",".join(p.text for p in self.pieces if p.gone)}]'
-            )
-        return self._text
+    def rows(self) -> str:
+        """The rows set as a JSON array, the same text for all that see all of it."""
+        if self._rows is None:
+            self._rows = f"[{','.join(p.text for p in self.pieces if not p.gone)}]"
+        return self._rows
+
+    @property
+    def keys(self) -> str:
+        """The keys gone as a JSON array."""
+        return f"[{','.join(p.text for p in self.pieces if p.gone)}]"
 
     @property
     def set(self) -> list[Row]:
@@ -105,14 +107,14 @@ class Lens:
             client, row = view.public(row)
         return Piece(row, client, gone=False)
 
-    def stored(self, row: Row, access: Access | None) -> Row | None:
-        """A stored row as the view shows it to this access; None when it may not be seen."""
+    def stored(self, row: Row) -> Piece:
+        """A stored row as the view shows it."""
         view = self.view
         client = cast("str | None", row[view.scope]) if view.scope is not None else None
         shown: Row = {column: row[column] for column in self.order}
         if view.public is not None:
             client, shown = view.public(shown)
-        return shown if cleared(access, client) else None
+        return Piece(shown, client, gone=False)
 
 
 def cleared(access: Access | None, client: str | None) -> bool:

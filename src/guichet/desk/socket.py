@@ -26,7 +26,6 @@ from guichet.kit.clock import Clock
 from guichet.kit.errors import Refused
 from guichet.kit.tasks import Supervisor
 from guichet.leader.loop import Committed
-from guichet.store.port import Row
 
 MAX_WAITING = 1_000_000
 """Characters (and `PER_FRAME` for each frame) that may wait for a slow peer before it is let go."""
@@ -272,13 +271,15 @@ class Socket:
 
     # -- what the peer gets ---------------------------------------------------------------------------
 
-    def snapshot(self, subscription: Subscription, rows: list[Row]) -> None:
-        self._push_frame(frames.Snapshot(sub=subscription.name, n=subscription.n, rows=rows))
+    def snapshot(self, subscription: Subscription, whole: Delta) -> None:
+        name, n = subscription.name, subscription.n
+        self._push(f'{{"op":"snapshot","sub":"{name}","n":{n},"rows":{whole.rows}}}')
 
     def delta(self, subscription: Subscription, delta: Delta) -> None:
         prev = subscription.n
         subscription.n = n = prev + 1
-        self._push(f'{{"op":"delta","sub":"{subscription.name}","prev":{prev},"n":{n},{delta.text}}}')
+        name, rows, keys = subscription.name, delta.rows, delta.keys
+        self._push(f'{{"op":"delta","sub":"{name}","prev":{prev},"n":{n},"set":{rows},"del":{keys}}}')
 
     def ended(self, subscription: Subscription, refused: Refused) -> None:
         self._drop(subscription.name)

@@ -242,7 +242,7 @@ export interface Hello {
   build: string;
 }
 
-/** All rows, in place of those held before. */
+/** All rows, in place of those held before. Only documents the wire: the socket splices these frames. */
 export interface Snapshot {
   op: "snapshot";
   sub: string;
@@ -250,7 +250,7 @@ export interface Snapshot {
   rows: (Record<string, unknown>)[];
 }
 
-/** Rows set (their key and what changed) and keys gone. `prev` is the `n` of the frame before it on this subscription; if it is not, subscribe again. Only documents the wire: the hub splices these frames. */
+/** Rows set (their key and what changed) and keys gone. `prev` is the `n` of the frame before it on this subscription; if it is not, subscribe again. Spliced like snapshots. */
 export interface Delta {
   op: "delta";
   sub: string;
