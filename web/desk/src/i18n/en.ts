@@ -172,8 +172,8 @@ export const en = {
   "reason.unknown_recipient": "nobody has this address",
   "reason.mailbox_full": "the mailbox is full",
   "reason.too_large": "it is too large",
-  "reason.spam": "it was taken for spam",
-  "reason.gone": "the customer has left",
+  "reason.relay": "our mail server does not answer",
+  "reason.no_address": "the customer has no address",
 
   "event.joined": "{{agent}} joined",
   "event.closed": "{{agent}} closed it",

@@ -179,8 +179,8 @@ export const fr: Record<keyof typeof en, string> = {
   "reason.unknown_recipient": "personne n’a cette adresse",
   "reason.mailbox_full": "la boîte est pleine",
   "reason.too_large": "trop volumineux",
-  "reason.spam": "pris pour un indésirable",
-  "reason.gone": "le client final est parti",
+  "reason.relay": "notre serveur d’envoi ne répond pas",
+  "reason.no_address": "le client final n’a pas d’adresse",
 
   "event.joined": "{{agent}} rejoint la conversation",
   "event.closed": "{{agent}} a clos",

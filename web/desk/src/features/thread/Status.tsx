@@ -7,12 +7,13 @@ import { useStore } from "zustand";
 import { useAction } from "../../app/actions.ts";
 import { report } from "../../app/toasts.tsx";
 import { Keys } from "@guichet/ui";
-import { useRefusalWords, type Key } from "../../i18n/index.ts";
+import { useRefusalWords } from "../../i18n/index.ts";
 import { theNet } from "../../net/index.ts";
 import { useNow } from "../../shared/time.tsx";
 import { commands, discardCommand, retryCommand } from "../../store/commands.ts";
 import { composerOf } from "../composer/handle.ts";
 import type { Pending } from "./items.ts";
+import { reasonKey } from "./reason.ts";
 
 function Undo({ row, until }: { row: MessageRow; until: number }): JSX.Element | null {
   const { t } = useTranslation();
@@ -62,7 +63,7 @@ function Trouble({
 
 /** What became of a message of ours. */
 export function Status({ row, pending }: { row: MessageRow; pending: Pending | null }): JSX.Element | null {
-  const { t, i18n } = useTranslation();
+  const { t } = useTranslation();
   const words = useRefusalWords();
   const online = useStore(theNet().link.status, (status) => status.downSince === null);
   if (pending) {
@@ -96,8 +97,8 @@ export function Status({ row, pending }: { row: MessageRow; pending: Pending | n
       return <IconClock size={14} role="img" aria-label={t("status.queued")} />;
     case "failed":
     case "bounced": {
-      const known = `reason.${row.reason ?? ""}`;
-      const reason = i18n.exists(known) ? t(known as Key) : (row.reason ?? "");
+      const known = reasonKey(row.reason ?? "");
+      const reason = known ? t(known) : (row.reason ?? "");
       return (
         <Trouble
           words={
