@@ -23,6 +23,7 @@ from guichet.desk.views import PUBLIC, VIEWS, View
 from guichet.events.conversations import Attachment, Party
 from guichet.events.routing import Presence
 from guichet.leader.registry import COMMANDS
+from guichet.routing.model import TaskState
 from guichet.server import stages
 
 FILE = Path(__file__).resolve().parents[1] / "web" / "protocol" / "src" / "generated" / "index.ts"
@@ -53,7 +54,7 @@ ALWAYS: dict[str, str] = {
 
 WORDS: dict[tuple[str, str], tuple[str, object]] = {
     ("work", "state"): ("WorkState", Literal["offered", "assigned", "wrapup", "parked"]),
-    ("task", "state"): ("TaskState", Literal["queued", "offered", "assigned", "wrapup"]),
+    ("task", "state"): ("TaskState", TaskState),
     ("conversation", "state"): ("ConversationState", State),
     ("conversation", "last_author"): ("Author", Literal["customer", "agent"]),
     ("message", "kind"): ("MessageKind", Literal["customer", "agent", "note", "system"]),
@@ -123,16 +124,11 @@ def _rows() -> Iterable[str]:
     yield _interface("Views", [f"{view.name}: {_row_name(view)}" for view in views])
     yield "export type ViewName = keyof Views;\n"
     yield "/** The columns that name a row in each view. */"
-    keys = "\n".join(f"  {view.name}: {json.dumps(list(_key(view)))}," for view in views)
+    keys = "\n".join(f"  {view.name}: {json.dumps(list(view.key))}," for view in views)
     yield f"export const KEYS = {{\n{keys}\n}} as const satisfies {{ [V in ViewName]: readonly (keyof Views[V])[] }};\n"
     yield "/** What a view's partition is: one's own organisation or oneself (may be left out), or a conversation. */"
     partitions = "\n".join(f'  {view.name}: "{_partition(view)}",' for view in views)
     yield f"export const PARTITIONS = {{\n{partitions}\n}} as const satisfies Record<ViewName, string>;\n"
-
-
-def _key(view: View) -> tuple[str, ...]:
-    # The organisation is part of some keys; within one desk there is only one.
-    return tuple(column for column in view.source.key if column != "organisation")
 
 
 def _partition(view: View) -> str:
@@ -145,7 +141,7 @@ def _row_name(view: View) -> str:
 
 def _row_fields(view: View) -> list[str]:
     table = view.source
-    always = {*table.key, *ALWAYS[view.table].split()}
+    always = {*view.key, *ALWAYS[view.table].split()}
     fields = []
     for column in view.shown:
         at = (table.name, column)
@@ -160,7 +156,8 @@ def _row_fields(view: View) -> list[str]:
 def _frames() -> Iterable[str]:
     client = typing.get_args(frames.AnyClientFrame)
     server = typing.get_args(frames.AnyServerFrame)
-    yield from _struct_types([*client, *server])
+    yield from _struct_types(list(client))
+    yield from _struct_types(list(server), absent=True)
     yield f"export type ClientFrame = {' | '.join(_frame_name(f) for f in client)};\n"
     yield f"export type ServerFrame = {' | '.join(_frame_name(f) for f in server)};\n"
 
@@ -205,10 +202,10 @@ def _components(types: list[Any]) -> tuple[Any, dict[str, Any]]:
     return schemas, components
 
 
-def _struct_types(types: list[Any]) -> Iterable[str]:
+def _struct_types(types: list[Any], *, absent: bool = False) -> Iterable[str]:
     """An interface for each struct and for those that they name."""
     _, components = _components(types)
-    emitter = Emitter(components)
+    emitter = Emitter(components, absent=absent)
     for name, schema in components.items():
         if words := (schema.get("description") or "").strip().split("\n\n")[0]:
             yield f"/** {' '.join(words.split())} */"
@@ -220,11 +217,13 @@ class Emitter:
 
     Args:
         whole: values are always written out whole, so that what has a default is there too.
+        absent: what is null is left out.
     """
 
-    def __init__(self, components: dict[str, Any], *, whole: bool = False) -> None:
+    def __init__(self, components: dict[str, Any], *, whole: bool = False, absent: bool = False) -> None:
         self._components = components
         self._whole = whole
+        self._absent = absent
 
     def type(self, schema: Schema, indent: str = "") -> str:
         """The type of a schema."""
@@ -266,8 +265,10 @@ class Emitter:
         inner = indent + "  "
         lines: list[str] = []
         for name, value in properties.items():
-            optional = "" if self._whole or name in schema.get("required", []) else "?"
-            lines.append(f"{name}{optional}: {self.type(value, inner)};")
+            there = self._whole or name in schema.get("required", [])
+            if self._absent and not there:
+                value = {"anyOf": [one for one in value.get("anyOf", [value]) if one != {"type": "null"}]}
+            lines.append(f"{name}{'' if there else '?'}: {self.type(value, inner)};")
         short = f"{{ {' '.join(lines)} }}"
         if len(short) <= SHORT and "\n" not in short:
             return short

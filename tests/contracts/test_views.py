@@ -15,7 +15,7 @@ import pytest
 from guichet.accounts.permissions import LEAD, WORK
 from guichet.accounts.settings import KINDS
 from guichet.desk.hub import Hub
-from guichet.desk.views import PUBLIC, VIEWS, View
+from guichet.desk.views import HIDDEN, PUBLIC, VIEWS, View
 from guichet.kit.errors import Refused
 from guichet.kit.ids import new_id
 from guichet.leader.loop import Committed
@@ -41,7 +41,7 @@ def test_a_view_fits_its_table(view: View) -> None:
     assert not view.own or view.partition == "agent"
     assert view.permission in (WORK, LEAD, "")
     assert view.newest is None or table.columns[view.newest] == "int"
-    assert not {"org", "subject"} & set(view.shown)
+    assert not HIDDEN & set(view.shown)
     # What belongs to a client says so, or is kept inside its conversation.
     assert view.scope or view.guarded or view.public or "client" not in table.columns
 
@@ -127,7 +127,7 @@ async def test_what_is_held_is_what_is_shown(engine_kind: str, tmp_path: Path, r
 
 def check_claims(view: View, row: Row) -> None:
     """What the web's types say of a row is true."""
-    always = {*view.source.key, *protocol.ALWAYS[view.table].split()}
+    always = {*view.key, *protocol.ALWAYS[view.table].split()}
     for column in view.shown:
         value = row[column]
         assert value is not None or column not in always, f"{view.table}.{column} is null"

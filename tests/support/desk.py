@@ -132,4 +132,4 @@ class Mirror:
     @staticmethod
     def _key(subscription: Subscription, row: Row) -> Key:
         assert subscription.bucket is not None
-        return tuple(cast("str", row[column]) for column in subscription.bucket.lens.table.key)
+        return tuple(cast("str", row[column]) for column in subscription.bucket.lens.view.key)

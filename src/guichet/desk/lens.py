@@ -66,7 +66,7 @@ class Delta:
 class Lens:
     """A view as the hub uses it for every change: what is looked up by name is looked up once."""
 
-    __slots__ = ("_at", "columns", "order", "table", "view")
+    __slots__ = ("_at", "_keys", "columns", "order", "table", "view")
 
     def __init__(self, view: View) -> None:
         self.view = view
@@ -74,6 +74,7 @@ class Lens:
         self.order = view.shown
         self.columns = frozenset(self.order)
         key = self.table.key
+        self._keys = [(column, key.index(column)) for column in view.key]
         self._at = key.index(view.partition) if view.partition in key else None
 
     def partition(self, change: Change) -> str:
@@ -93,7 +94,7 @@ class Lens:
         if view.only is not None and known[view.only[0]] != view.only[1]:
             return None
         client = cast("str | None", known[view.scope]) if view.scope is not None else None
-        row: Row = dict(zip(self.table.key, change.key, strict=True))
+        row: Row = {column: change.key[at] for column, at in self._keys}
         if values is None:
             return Piece(row, client, gone=True)
         if change.fresh:

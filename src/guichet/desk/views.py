@@ -19,6 +19,10 @@ Public = Callable[[Mapping[str, Value]], tuple[str | None, Row]]
 """What of a row is shown at all, and which client's clearance it takes (None: anybody's)."""
 
 
+HIDDEN = frozenset({"org", "organisation", "subject"})
+"""Columns that no row shows: whoever watches is in one organisation, and a subject is a customer's id again."""
+
+
 class View(msgspec.Struct, frozen=True, kw_only=True):
     """Rows of one table, one partition at a time.
 
@@ -29,7 +33,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
         guarded: the partition is a conversation; who may read that conversation's row may read all of it.
         own: the partition is an agent, who watches only their own.
         only: an immutable column and the value that a row must have in it.
-        columns: the columns shown, beside those of the key; all but `hidden` when empty.
+        columns: the columns shown, beside those of the key; all but HIDDEN when empty.
         public: for rows whose shown part and client are not simply columns (configuration).
         newest: an integer column; only the `limit` rows with its highest values are shown.
         limit: rows in a snapshot, at most.
@@ -44,7 +48,6 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     own: bool = False
     only: tuple[str, Value] | None = None
     columns: tuple[str, ...] = ()
-    hidden: frozenset[str] = frozenset({"org", "subject"})
     public: Public | None = None
     newest: str | None = None
     limit: int = 20_000
@@ -55,11 +58,15 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
         return TABLES[self.table]
 
     @property
+    def key(self) -> tuple[str, ...]:
+        """The columns that name a row within one organisation."""
+        return tuple(column for column in self.source.key if column not in HIDDEN)
+
+    @property
     def shown(self) -> tuple[str, ...]:
         """Every column of its rows, those of the key first."""
-        table = self.source
-        columns = self.columns or tuple(c for c in table.columns if c not in self.hidden)
-        return (*table.key, *(c for c in columns if c not in table.key))
+        columns = self.columns or tuple(self.source.columns)
+        return (*self.key, *(c for c in columns if c not in HIDDEN and c not in self.key))
 
 
 PUBLIC: dict[str, tuple[str, ...]] = {

@@ -322,7 +322,7 @@ class HubModel(RuleBasedStateMachine):
             assert access.may(view.permission)
         rows = self.reader.tables.get(view.table, {}).items()
         expected: dict[Any, Row] = {}
-        for key, row in rows:
+        for _, row in rows:
             if row["org"] != "here" or (view.partition != "org" and row[view.partition] != client.partition):
                 continue
             if view.guarded and (
@@ -336,7 +336,7 @@ class HubModel(RuleBasedStateMachine):
             if view.public is not None:
                 owner, shown = view.public(shown)
             if access is None or owner is None or access.cleared(str(owner)):
-                expected[key] = shown
+                expected[tuple(row[column] for column in view.key)] = shown
         assert mirror.rows == expected
 
     # -- the loop -------------------------------------------------------------------------------------
@@ -385,4 +385,19 @@ def test_words_erased_while_they_are_read_do_not_come_back(guards: bool, read: b
     model.start([("thread", "c1"), ("conversation", "c1"), ("legs", "c1")], ("shop",), False)
     model.race(guards, read, told, n=1, waiting=0, person="p1")
     model.nobody_was_sent_what_they_may_not_see()
+    model.teardown()
+
+
+@pytest.mark.parametrize("view", ["queues", "agents", "waiting", "config"])
+def test_what_was_read_before_a_commit_is_not_handed_on(view: str) -> None:
+    """A second desk may share what the first one read, but only while nothing has touched it."""
+    model = HubModel()
+    model.start([(view, "here")], ("*",), False)
+    model.race(False, read=True, told=True, n=1, waiting=2, person=None)
+    model.finish(0)
+    model.watch((view, "here"), ("*",), "leader", "bob")
+    model.settle()
+    reads = len(model.reader.reads)
+    model.watch((view, "here"), ("shop",), "leader", "bob")
+    assert len(model.reader.reads) == reads, "nothing touched it: nobody reads"
     model.teardown()

@@ -8,7 +8,7 @@ export type WhyPart = { code: string } & Record<string, string | number>;
 
 export type WorkState = "offered" | "assigned" | "wrapup" | "parked";
 
-export type TaskState = "queued" | "offered" | "assigned" | "wrapup";
+export type TaskState = "queued" | "offered" | "assigned" | "wrapup" | "ended";
 
 export type ConversationState = "open" | "waiting" | "active" | "parked" | "closed";
 
@@ -109,7 +109,6 @@ export interface LegRow {
 }
 
 export interface QueueStateRow {
-  organisation: string;
   queue: string;
   client: string;
   open: boolean;
@@ -123,7 +122,6 @@ export interface QueueStateRow {
 }
 
 export interface AgentStateRow {
-  organisation: string;
   agent: string;
   presence: Presence;
   reason: string | null;
@@ -152,7 +150,6 @@ export interface TaskRow {
 }
 
 export interface ConfigRow {
-  organisation: string;
   kind: string;
   id: string;
   version: number;
@@ -264,8 +261,8 @@ export interface Delta {
 export interface RefusedFrame {
   op: "refused";
   error: Problem;
-  sub?: string | null;
-  id?: string | null;
+  sub?: string;
+  id?: string;
 }
 
 /** A refusal, as everywhere: see `kit.errors`. */
@@ -273,16 +270,16 @@ export interface Problem {
   kind: "conflict" | "forbidden" | "invalid" | "limited" | "not_found" | "signed_out" | "too_large" | "unavailable";
   code: string;
   remedy: string;
-  field?: string | null;
-  limit?: number | null;
+  field?: string;
+  limit?: number;
 }
 
 /** What became of a command: `ok` or `error`. */
 export interface Answer {
   op: "answer";
   id: string;
-  ok?: Record<string, unknown> | null;
-  error?: Problem | null;
+  ok?: Record<string, unknown>;
+  error?: Problem;
 }
 
 /** Somebody is writing in a conversation whose thread one watches; over at `until` unless repeated. */
