@@ -19,7 +19,7 @@ import { useSearch, type FoundConversation, type FoundPerson } from "../search/a
 const PAGE = 100;
 const STATES = ["open", "waiting", "active", "parked", "closed"] as const;
 
-type Row = Partial<ConversationRow> & FoundConversation;
+type Row = Omit<Partial<ConversationRow>, keyof FoundConversation> & FoundConversation;
 
 function timeOf(row: ConversationRow): number {
   return row.last_at ?? row.opened_at;
