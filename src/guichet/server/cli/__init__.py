@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+import uvloop
 from pydantic import ValidationError
 
 from guichet.kit.errors import Refused
@@ -57,7 +58,7 @@ def serve(
     configure(settings.log_level)
     arm_from_environment(settings.faults)
     try:
-        asyncio.run(run(settings, demo=demo, traffic=traffic))
+        uvloop.run(run(settings, demo=demo, traffic=traffic))
     except Refused as refused:
         fail(refused.remedy)
 
