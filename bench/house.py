@@ -202,28 +202,39 @@ def ignore(committed: Committed) -> None:
 
 
 @asynccontextmanager
-async def house(where: Place) -> AsyncIterator[House]:
-    """A leader on the place's store, as the product starts it, without sockets or followers."""
+async def opened(where: Place) -> AsyncIterator[tuple[Store, LoopThread]]:
+    """The place's store, with the thread to which its writer belongs."""
     thread = LoopThread("leader", uvloop.new_event_loop)
     thread.start()
-    key = master_key(where.folder / "master.key")
-    store = await open_store(where.url, where.folder, thread.loop, SystemClock(), key)
-    leader = Leader(SHARD, store.writer, store.sealer, SystemClock(), stages.new_state, authorise, ignore)
-    ready, loop = asyncio.Event(), asyncio.get_running_loop()
-
-    def started() -> None:
-        loop.call_soon_threadsafe(ready.set)
-
-    leading: asyncio.Future[Any] = asyncio.wrap_future(thread.submit(leader.run(started)))
     try:
-        waiting: asyncio.Future[Any] = asyncio.ensure_future(ready.wait())
-        await asyncio.wait([leading, waiting], return_when=asyncio.FIRST_COMPLETED)
-        if leading.done():
-            leading.result()
-            raise Refused("unavailable", "bench.leader", "the leader ended at once")
-        yield House(store, leader, thread)
+        key = master_key(where.folder / "master.key")
+        store = await open_store(where.url, where.folder, thread.loop, SystemClock(), key)
+        try:
+            yield store, thread
+        finally:
+            await store.close()
     finally:
-        leader.stop()
-        await asyncio.gather(leading, return_exceptions=True)
-        await store.close()
         thread.stop()
+
+
+@asynccontextmanager
+async def house(where: Place) -> AsyncIterator[House]:
+    """A leader on the place's store, as the product starts it, without sockets or followers."""
+    async with opened(where) as (store, thread):
+        leader = Leader(SHARD, store.writer, store.sealer, SystemClock(), stages.new_state, authorise, ignore)
+        ready, loop = asyncio.Event(), asyncio.get_running_loop()
+
+        def started() -> None:
+            loop.call_soon_threadsafe(ready.set)
+
+        leading: asyncio.Future[Any] = asyncio.wrap_future(thread.submit(leader.run(started)))
+        waiting: asyncio.Future[Any] = asyncio.ensure_future(ready.wait())
+        try:
+            await asyncio.wait([leading, waiting], return_when=asyncio.FIRST_COMPLETED)
+            if leading.done():
+                leading.result()
+                raise Refused("unavailable", "bench.leader", "the leader ended at once")
+            yield House(store, leader, thread)
+        finally:
+            leader.stop()
+            await asyncio.gather(leading, return_exceptions=True)
