@@ -13,9 +13,9 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
-from starlette.staticfiles import StaticFiles
 
 from guichet.kit.errors import HTTP_STATUS, Refused
+from guichet.server.assets import Assets, packed
 
 STATIC = Path(__file__).parent / "static"
 DESK = STATIC / "desk"
@@ -26,10 +26,11 @@ SECURITY = {
     "Referrer-Policy": "same-origin",
 }
 DESK_POLICY = (
-    "default-src 'self'; img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'; "
+    "default-src 'self'; img-src 'self' data: blob: https:; style-src 'self' 'unsafe-inline'; "
     "connect-src 'self' ws: wss:; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
 )
-"""Styles are inline because the component library sets them so; scripts are ours alone."""
+"""Styles are inline because the component library sets them so; scripts are ours alone. Pictures from elsewhere
+are those of a mail whose reader asked for them: its frame inherits this policy and has a stricter one until then."""
 
 Health = Callable[[], Awaitable[dict[str, Any]]]
 
@@ -53,7 +54,7 @@ def new_app(version: str, health: Health, routes: list[BaseRoute]) -> FastAPI:
         [
             Route("/metrics", _metrics),
             Route("/widget/guichet.js", _widget),
-            Mount("/desk/assets", StaticFiles(directory=DESK / "assets", check_dir=False)),
+            Mount("/desk/assets", Assets(directory=DESK / "assets", check_dir=False)),
             Route("/desk", _desk),
             Route("/desk/{rest:path}", _desk),
         ]
@@ -95,8 +96,11 @@ async def _metrics(request: Request) -> Response:
 
 async def _widget(request: Request) -> Response:
     """The customers' chat, one file, for every page that may embed it."""
+    if not WIDGET.is_file():
+        return problem(Refused("unavailable", "widget.not_built", "the chat is not built: run `make web`"))
     headers = {"Access-Control-Allow-Origin": "*", "Cache-Control": "public, max-age=300", **SECURITY}
-    return FileResponse(WIDGET, media_type="text/javascript; charset=utf-8", headers=headers)
+    file = FileResponse(WIDGET, media_type="text/javascript; charset=utf-8", headers=headers)
+    return await packed(file, request.headers)
 
 
 async def _desk(request: Request) -> Response:
