@@ -149,6 +149,10 @@ async def test_a_broken_commit_answers_unavailable_and_a_retry_is_safe(
             await h.do(Count("c"), "retried")
         assert await h.do(Count("c"), "retried") == {"total": 2}
         await h.check_replay()
+        # Whoever follows is told of it too, once: also where it had happened and only its answer was lost.
+        last, _ = await h.store.reader.last(0)
+        told = [seq for commit in h.committed for seq in range(commit.first, commit.last + 1)]
+        assert told == list(range(1, last + 1))
 
 
 async def test_what_rests_is_loaded_again(url: str, tmp_path: Path) -> None:

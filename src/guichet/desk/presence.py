@@ -22,8 +22,8 @@ Agent = tuple[str, str]
 
 
 class Presence:
-    """Counts the sockets of each agent in this process. Kept in memory only: after a restart the leader
-    begins by taking everybody for vanished."""
+    """Counts the sockets of each agent in this process. Kept in memory only: a leader
+    begins by taking everybody for vanished, and whoever is here is told to it (again)."""
 
     def __init__(
         self, submit: Submit, supervisor: Supervisor, vanish_seconds: Callable[[str], float]
@@ -54,6 +54,12 @@ class Presence:
         del self._sockets[agent]
         loop = asyncio.get_running_loop()
         self._leaving[agent] = loop.call_later(self._vanish_seconds(agent[0]), self._gone, agent)
+
+    def tell_again(self) -> None:
+        """A leader has begun anew in this process, and takes everybody for vanished."""
+        self._told.clear()
+        for agent in {*self._sockets, *self._leaving}:
+            self._tell(agent)
 
     def close(self) -> None:
         """Forgets who was about to vanish: the process stops, and a new one will ask again."""

@@ -22,7 +22,7 @@ from guichet.leader.registry import Answer, Command
 from guichet.leader.replay import rebuild_tables
 from guichet.leader.run import Authorise, Run, encode_answer
 from guichet.leader.state import Missing, MissingRow, State
-from guichet.store.port import Answered, Batch, DuplicateKey, Fenced, Full, Writer
+from guichet.store.port import Answered, Batch, DuplicateKey, Entry, Fenced, Full, Writer
 from guichet.store.rows import Change
 from guichet.store.sealing import Sealer
 
@@ -103,6 +103,8 @@ class Leader:
         self._stopping = False
         self._origin = 0.0
         self._snapshot_at = 0
+        self._unsure: tuple[Committed, Entry] | None = None
+        """The commit in hand and its last entry, from before it is tried until its outcome is known."""
 
     # -- the edge's side: any thread ------------------------------------------------------------------
 
@@ -141,7 +143,7 @@ class Leader:
         rebuilt = await rebuild_tables(self._writer, self._sealer, self.shard, self._new_state)
         if rebuilt:
             log.info("tables rebuilt from the log", tables=rebuilt)
-        await self.memory.load()
+        await self._load()
         self._origin = max(self.memory.t, self._clock.now()) - self._clock.monotonic() * 1_000
         self._snapshot_at = self.memory.seq
         await self._batch([], starting=True)
@@ -203,14 +205,18 @@ class Leader:
             if run.entries or answers:
                 await self._commit(run, answers)
         except DuplicateKey:
-            await self._reload()
+            try:
+                await self._reload()
+            except BaseException:
+                self._answer(waiting, [unavailable()] * len(waiting))
+                raise
             await self._batch(waiting, careful=True)
             return
         except Exception as error:
             log.exception("batch failed", commands=len(waiting), error=type(error).__name__)
             self._answer(waiting, [full() if isinstance(error, Full) else unavailable()] * len(waiting))
             await self._reload()
-            if isinstance(error, Fenced):
+            if starting or isinstance(error, Fenced):
                 raise
             return
         self._answer(waiting, results)
@@ -248,17 +254,17 @@ class Leader:
         changes = run.changes
         rows = list(changes.rows.values())
         fault_point(BEFORE_COMMIT)
+        if run.entries:
+            first, jobs = self.memory.seq + 1, bool(changes.jobs)
+            committed = Committed(self.shard, first, run.seq, run.t, rows, changes.erased, jobs)
+            self._unsure = committed, run.entries[-1]
         await self._writer.append(
             Batch(self.shard, self.epoch, run.entries, answers, rows, changes.erased, changes.jobs)
         )
         fault_point(AFTER_COMMIT)
-        first = self.memory.seq + 1
         self.memory.seq, self.memory.t = run.seq, run.t
         self.memory.state.forget_at_rest()
-        if run.entries:
-            self._on_commit(
-                Committed(self.shard, first, run.seq, run.t, rows, changes.erased, bool(changes.jobs))
-            )
+        self._tell()
         if run.seq - self._snapshot_at >= SNAPSHOT_EVERY:
             self._snapshot_at = run.seq
             await self.memory.save_snapshot()
@@ -267,7 +273,23 @@ class Leader:
         """Discards the memory and reads it again. What cannot be read leaves the leader without a state:
         the error ends `run`, and whoever supervises it starts anew."""
         self.memory.discard()
+        await self._load()
+
+    async def _load(self) -> None:
         await self.memory.load()
+        if self._unsure is not None:
+            # A commit that broke may have happened all the same: then whoever follows learns of it here.
+            committed, entry = self._unsure
+            if await self._writer.entries(self.shard, committed.last - 1, 1) == [entry]:
+                self._tell()
+            self._unsure = None
+
+    def _tell(self) -> None:
+        """Tells the listener of the commit in hand, which has happened."""
+        if self._unsure is not None:
+            committed, _ = self._unsure
+            self._unsure = None
+            self._on_commit(committed)
 
     def _answer(self, waiting: list[_Waiting], results: list[Answer | Refused]) -> None:
         by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Answer], Answer | Refused]]] = {}

@@ -33,11 +33,13 @@ class Leading:
         new_state: Callable[[], State],
         authorise: Authorise,
         on_commit: Callable[[Committed], None],
+        on_ready: Callable[[], None],
         max_waiting: int,
     ) -> None:
         self._thread = thread
         self._loop = asyncio.get_running_loop()
         self._listener = on_commit
+        self._begun = on_ready
         self._stopping = False
         self.ready = asyncio.Event()
         self.leader = Leader(
@@ -55,7 +57,11 @@ class Leading:
         self._loop.call_soon_threadsafe(self._listener, committed)
 
     def _is_ready(self) -> None:
-        self._loop.call_soon_threadsafe(self.ready.set)
+        self._loop.call_soon_threadsafe(self._begin)
+
+    def _begin(self) -> None:
+        self.ready.set()
+        self._begun()
 
     async def run(self) -> None:
         """Leads until `stop`; an error is logged and leading begins anew from the log."""

@@ -70,7 +70,14 @@ class Node:
             PeopleIndex(), store.follower("people"), store.reader, store.sealer, shard=SHARD
         )
         self.leading = Leading(
-            thread, store, clock, stages.new_state, authorise, self._committed, settings.max_waiting
+            thread,
+            store,
+            clock,
+            stages.new_state,
+            authorise,
+            self._committed,
+            self._led,
+            settings.max_waiting,
         )
         self.submit = self.leading.submit
         self.presence = Presence(self.submit, self.supervisor, self._vanish_seconds)
@@ -139,6 +146,9 @@ class Node:
             listener(committed)
         self.indexer.notify()
         self.people_indexer.notify()
+
+    def _led(self) -> None:
+        self.presence.tell_again()
 
     def _follow_config(self, committed: Committed) -> None:
         self.directory.take(committed.changes)

@@ -75,3 +75,19 @@ async def test_who_comes_and_goes_while_it_is_being_told_ends_as_they_are() -> N
     await wait_until(lambda: leader.told and leader.told[-1] == "agent_connected paul")
     presence.close()
     await supervisor.close()
+
+
+async def test_a_leader_that_begins_anew_is_told_of_everybody_again() -> None:
+    leader, supervisor = Leader(), Supervisor()
+    presence = Presence(leader, supervisor, lambda org: 60)
+    presence.came(PAUL)
+    await wait_until(lambda: len(leader.told) == 1)
+    presence.tell_again()
+    await wait_until(lambda: len(leader.told) == 2)
+    assert leader.told[-1] == "agent_connected paul"
+    presence.left(PAUL)
+    presence.tell_again()  # a page that is being loaded again still counts
+    await wait_until(lambda: len(leader.told) == 3)
+    assert leader.told[-1] == "agent_connected paul"
+    presence.close()
+    await supervisor.close()
