@@ -73,6 +73,16 @@ class Full(Refused):
         )
 
 
+class Away(Refused, OSError):
+    """The database does not answer, or its disk fails. At the edge an answer, for whoever works on an error like
+    any other of the system's. `why` is for people who run the installation."""
+
+    def __init__(self, why: str) -> None:
+        remedy = "the database does not answer: nothing was saved; try again in a moment"
+        super().__init__("unavailable", "store.away", remedy)
+        self.why = why
+
+
 @contextmanager
 def full_disk() -> Iterator[None]:
     """Turns the system's "no space left" into Full."""

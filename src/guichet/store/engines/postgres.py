@@ -18,7 +18,7 @@ from guichet.store.engines.postgres_base import Pools, PostgresDatabase, migrate
 from guichet.store.engines.postgres_writer import PostgresWriter
 from guichet.store.jobs import Jobs
 from guichet.store.keys import Keys
-from guichet.store.port import Entry, Row
+from guichet.store.port import Away, Entry, Row
 from guichet.store.rows import Key, Table, Value
 from guichet.store.sealing import Sealer
 from guichet.store.sessions import Sessions
@@ -141,9 +141,9 @@ class PostgresStore:
             both = zip_longest(STEPS, POSTGRES_STEPS, fillvalue=())
             await migrate(pools, "public", [(*log, *more) for log, more in both])
             await migrate(pools, "vault", KEY_STEPS)
-        except OSError as error:
+        except Away as error:
             await pools.close()
-            remedy = f"the database does not answer ({error}): start it, or correct GUICHET_DATABASE_URL"
+            remedy = f"the database does not answer ({error.why}): start it, or correct GUICHET_DATABASE_URL"
             raise Refused("unavailable", "store.not_there", remedy) from error
         except BaseException:
             await pools.close()

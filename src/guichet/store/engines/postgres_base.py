@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import errno
+import socket
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeAlias
 
 import asyncpg
 
-from guichet.store.port import BadChange, Conflict, DuplicateKey, Full, NewerDatabase, full_disk
+from guichet.store.port import Away, BadChange, Conflict, DuplicateKey, Full, NewerDatabase, full_disk
 from guichet.store.side import Dialect, Found
 from guichet.store.sql import numbered
 
@@ -39,6 +39,8 @@ def meaning() -> Iterator[None]:
         if isinstance(translated, OSError):
             raise translated from error
         raise translated from None  # the original quotes values, which may be personal and end in a log
+    except (ConnectionError, TimeoutError, socket.gaierror) as error:
+        raise Away(str(error)) from error
 
 
 def _translated(error: asyncpg.PostgresError | asyncpg.InterfaceError) -> Exception:
@@ -56,7 +58,7 @@ def _translated(error: asyncpg.PostgresError | asyncpg.InterfaceError) -> Except
         return BadChange(f"{kind}: {error.args[0]}")
     if isinstance(error, asyncpg.DataError | asyncpg.IntegrityConstraintViolationError):
         return BadChange(f"{kind} in {error.table_name or '?'}.{error.column_name or '?'}")
-    return OSError(errno.EIO, f"{kind}: {error}")
+    return Away(f"{kind}: {error}")
 
 
 def clean(values: Sequence[Any]) -> list[Any]:

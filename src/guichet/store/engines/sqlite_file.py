@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeVar
 import structlog
 from pysqlite3 import dbapi2 as sqlite3
 
-from guichet.store.port import BadChange, Conflict, DuplicateKey, Full, NewerDatabase, full_disk
+from guichet.store.port import Away, BadChange, Conflict, DuplicateKey, Full, NewerDatabase, full_disk
 from guichet.store.side import Dialect, Found
 
 log = structlog.get_logger(__name__)
@@ -101,7 +101,7 @@ def translated(error: sqlite3.Error) -> Exception:
         return BadChange(text)
     if getattr(error, "sqlite_errorname", "") == "SQLITE_FULL" or "disk is full" in text:
         return Full()
-    return OSError(errno.EIO, text)
+    return Away(text)
 
 
 class Readers:
