@@ -17,6 +17,7 @@ from guichet.channels.webchat import presence
 from guichet.channels.webchat.identity import Claims, sign
 from guichet.channels.webchat.protocol import MAX_FILE
 from guichet.channels.webchat.socket import BURST
+from guichet.kit import faults
 from guichet.kit.errors import Refused
 from guichet.leader.registry import Actor
 from tests.support.centre import ORG, Centre
@@ -194,6 +195,29 @@ async def test_frames_that_are_refused(centre: Centre) -> None:
         refused = await visitor.hear("nack")
         assert refused["error"]["kind"] == "limited"
         assert refused["id"].startswith("m")
+
+
+@in_a_centre
+async def test_words_keep_their_order_when_the_first_are_refused_for_now(centre: Centre) -> None:
+    def busy() -> None:
+        raise Refused("limited", "leader.busy", "wait")
+
+    async with widget(centre, (await centre.open_chat())["token"]) as visitor:
+        faults.arm("channels.message.before_submit", busy)
+        try:
+            for word in (
+                "un",
+                "deux",
+                "un",
+                "deux",
+            ):  # again all that is not acknowledged, as the widget does it
+                await visitor.say(op="say", id=word, text=word, attachments=[])
+            assert (await visitor.hear("nack", id="un"))["error"]["code"] == "leader.busy"
+            assert (await visitor.hear("nack", id="deux"))["error"]["code"] == "message.out_of_turn"
+        finally:
+            faults.disarm_all()
+        assert (await visitor.hear("ack", id="un"))["n"] == 1
+        assert (await visitor.hear("ack", id="deux"))["n"] == 2
 
 
 @in_a_centre

@@ -45,6 +45,8 @@ MAX_LINE = 512
 BURST, PER_SECOND = 40, 10
 """Frames a visit may send at once, and in the long run, over all its sockets."""
 TYPING_EVERY = SECOND
+AGAIN = frozenset({"limited", "unavailable"})
+"""Refusals after which the widget says the same again."""
 VIEWS = ("visitor_thread", "conversation")
 MAX_MARKS = 50
 """Messages of one update that are marked as delivered; more come only after a long absence."""
@@ -106,6 +108,8 @@ class Talk:
         self._state = ""
         self._place: Place | None = None
         self._typed: Instant = 0
+        self._owed = ""
+        """The first words that were refused for now: those after them wait, or they would be shown before them."""
 
     @property
     def waiting(self) -> bool:
@@ -143,7 +147,12 @@ class Talk:
                     raise Refused("limited", "frame.too_often", "wait a moment, then send it again")
                 await self._take(raw)
             except Refused as refused:
-                self._line.say(encode("nack", id=frame_id(raw), error=refused.as_dict()))
+                ident = frame_id(raw)
+                if refused.kind in AGAIN:
+                    self._owed = self._owed or ident
+                elif ident == self._owed:  # refused for good after all: nobody waits for it
+                    self._owed = ""
+                self._line.say(encode("nack", id=ident, error=refused.as_dict()))
 
     async def _take(self, raw: str | bytes) -> None:
         frame = decode(raw)
@@ -166,6 +175,8 @@ class Talk:
         visit, message = self.visit, inbound(frame)
         if not isinstance(message, Message):
             return
+        if self._owed and frame.id != self._owed:
+            raise Refused("limited", "message.out_of_turn", "first say again what was refused before it")
         for file in message.attachments:
             if await self._edge.blobs.owner(file.address) != visit.customer:
                 raise invalid("attachments", "attachment.unknown", "upload the file first")
@@ -179,6 +190,7 @@ class Talk:
             customer=visit.customer,
             message_id=f"{visit.conversation}.{frame.id}",
         )
+        self._owed = ""
         known = {"n": answer["n"]} if "n" in answer else {}
         self._line.say(encode("ack", id=frame.id, conversation=visit.conversation, **known))
         if len(self._cancels) < len(VIEWS):
