@@ -85,7 +85,10 @@ class Counters(Part):
         self.resting.clear()
 
     def dump(self) -> Any:
-        return {"totals": {name: total for name, total in self.totals.items() if total}, "rung": list(self.rung)}
+        return {
+            "totals": {name: total for name, total in self.totals.items() if total},
+            "rung": list(self.rung),
+        }
 
     def restore(self, data: Any) -> None:
         self.totals, self.rung = data["totals"], data["rung"]

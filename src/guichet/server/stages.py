@@ -32,9 +32,14 @@ def load() -> None:
     channels.load()
 
 
-def new_state() -> State:
-    """An empty state with a part of each stage."""
-    accounts = Accounts(Rules(policies=frozenset(policies()), channel_settings=channels.channel_settings))
+def rules() -> Rules:
+    """What configuration is checked against downstream of accounts: the policies and channels there are."""
+    return Rules(policies=frozenset(policies()), channel_settings=channels.channel_settings)
+
+
+def new_state(given: Rules | None = None) -> State:
+    """An empty state with a part of each stage; `given` instead of this installation's `rules`."""
+    accounts = Accounts(given if given is not None else rules())
     customers = Customers(accounts)
     conversations = Conversations(accounts, customers)
     return State([accounts, customers, conversations, Routing(accounts, conversations)])
