@@ -21,8 +21,9 @@ SECONDS = 240
 PLANTED = {
     "double": (
         "routing/folds.py",
-        "        self._unwait(task, t)\n        offer = Offer(",
-        "        offer = Offer(",
+        "        self._unwait(task, t)\n        offer = Offer(fact.offer, task, agent, fact.deadline)\n"
+        '        task.state, task.offer = "offered", offer\n',
+        "        offer = Offer(fact.offer, task, agent, fact.deadline)\n        task.offer = offer\n",
     ),
     "capacity": ("routing/model.py", "+ cost <= self.spec.capacity", "+ cost <= self.spec.capacity + 2"),
     "clearance": ("routing/commands.py", "    if not target.spec.cleared(c.client):", "    if False:"),
