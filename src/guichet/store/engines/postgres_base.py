@@ -41,6 +41,10 @@ def meaning() -> Iterator[None]:
         raise translated from None  # the original quotes values, which may be personal and end in a log
     except (ConnectionError, TimeoutError, socket.gaierror) as error:
         raise Away(str(error)) from error
+    except (
+        asyncpg.InternalClientError
+    ) as error:  # how a server's last word before it ends a connection is met
+        raise Away(str(error)) from error
 
 
 def _translated(error: asyncpg.PostgresError | asyncpg.InterfaceError) -> Exception:
