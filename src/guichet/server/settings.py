@@ -14,26 +14,36 @@ Port = Annotated[int, Field(ge=0, le=65_535)]
 class ProcessSettings(BaseSettings):
     """One process. An unknown `GUICHET_` variable is refused by the command line."""
 
-    model_config = SettingsConfigDict(env_prefix="GUICHET_", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="GUICHET_", extra="forbid", frozen=True, use_attribute_docstrings=True
+    )
 
     data_dir: Path = Path("data")
     """Where the embedded database, keys and blobs live; made when absent, mode 0700."""
     database_url: str = "sqlite"
-    """"sqlite" (in the data directory) or "postgresql://..."."""
+    """The engine: "sqlite" (in the data directory) or "postgresql://user@host/database"."""
     host: str = "127.0.0.1"
+    """Address to listen on for HTTP and WebSockets."""
     port: Port = 8000
+    """HTTP port; 0: any free one, printed."""
     public_url: str = ""
     """How browsers reach this process; needed behind a proxy, for links and the Origin check."""
     secure_cookies: bool = False
+    """Cookies over https only, also where a proxy in front ends the TLS."""
     smtp_host: str = "127.0.0.1"
+    """Address on which mail comes in."""
     smtp_port: Port = 2525
     """The door for mail coming in; 0: any free port, printed."""
     smtp_certificate: str = ""
-    """File with the certificate chain and its key (PEM): the door offers STARTTLS."""
+    """File with the certificate chain and its key (PEM): the door then offers STARTTLS."""
     relay_host: str = "127.0.0.1"
+    """Where replies by mail go out, unless an entry point names its own relay."""
     relay_port: Port = 25
+    """Its port."""
     relay_tls: Literal["none", "starttls", "tls"] = "none"
+    """How the connection to it is protected."""
     relay_user: str = ""
+    """Name to sign in with there; empty: none."""
     relay_secret: str = "relay"  # noqa: S105 (a name in the vault, not a secret)
     """Name of the vault's secret that holds the relay's password."""
     mail_domain: str = "guichet.invalid"
@@ -41,6 +51,7 @@ class ProcessSettings(BaseSettings):
     max_waiting: Annotated[int, Field(ge=1, le=1_000_000)] = 2_000
     """Commands that may wait for the leader before new ones are refused."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least that is logged."""
     faults: str = ""
     """Fault points for tests, see `kit.faults`."""
 
