@@ -13,10 +13,24 @@ const accent: MantineColorsTuple = [
   "#28428f",
 ];
 
+/** The library's dark scale in our own cool greys: inputs, menus, switches. */
+const dark: MantineColorsTuple = [
+  "#e6e8ed",
+  "#c6cbd5",
+  "#a4abb8",
+  "#868e9d",
+  "#444b57",
+  "#353b46",
+  "#1f232a",
+  "#16181d",
+  "#121419",
+  "#0d0f13",
+];
+
 /** Shade 8 and automatic contrast keep every filled control above 4.5:1 in both schemes (measured with axe). */
 export const theme = createTheme({
   primaryColor: "accent",
-  colors: { accent },
+  colors: { accent, dark },
   primaryShade: { light: 8, dark: 8 },
   autoContrast: true,
   defaultRadius: 4,

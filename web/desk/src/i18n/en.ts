@@ -68,7 +68,7 @@ export const en = {
   "presence.back_office": "Back office",
   "presence.offline": "Offline",
   "presence.missed": "Missed offers",
-  "presence.short.available": "Free",
+  "presence.short.available": "Avail.",
   "presence.short.break": "Break",
   "presence.short.training": "Training",
   "presence.short.meeting": "Meeting",

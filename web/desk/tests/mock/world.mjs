@@ -298,36 +298,36 @@ export function world() {
         ...more,
       });
     if (live) {
-      said(2, "customer", "", "Bonjour");
-      said(3, "customer", "", words);
+      said(1, "customer", "", "Bonjour");
+      said(2, "customer", "", words);
       if (index === 1) {
         said(
-          4,
+          3,
           "agent",
           "amina",
           "Bonjour Monsieur Lefèvre, je regarde tout de suite.\nVotre colis est au dépôt de Vénissieux : https://suivi.example/48213",
         );
-        said(5, "customer", "", "Ah, je comprends mieux. Je peux aller le chercher ?", {
+        said(4, "customer", "", "Ah, je comprends mieux. Je peux aller le chercher ?", {
           attachments: [{ address: "a1", name: "avis-de-passage.jpg", type: "image/jpeg", size: 84_213 }],
         });
         said(
-          6,
+          5,
           "note",
           "paul",
           "Déjà appelé hier, très patient. Lui proposer le remboursement des frais de port.",
         );
-        said(7, "agent", "amina", "Oui, à partir de 14 h avec une pièce d’identité.", {
+        said(6, "agent", "amina", "Oui, à partir de 14 h avec une pièce d’identité.", {
           status: "delivered",
         });
-        said(8, "customer", "", "D’accord, merci. Et pour le remboursement des frais de port ?");
-        said(9, "agent", "amina", "Je vous le fais dans la journée.", {
+        said(7, "customer", "", "D’accord, merci. Et pour le remboursement des frais de port ?");
+        said(8, "agent", "amina", "Je vous le fais dans la journée.", {
           status: "failed",
-          reason: "timeout",
+          reason: "relay",
         });
       }
     } else {
       said(
-        2,
+        1,
         "customer",
         "",
         `Bonjour,\n\nje vous écris au sujet de ma dernière facture, que j’ai reçue deux fois. Pouvez-vous annuler la seconde ?\n\nCordialement,\n${name}\n\nLe 12 novembre 2026 à 09:12, Maison Lumen a écrit :\n> Bonjour,\n> votre commande 48213 est en route.\n> Bien à vous`,
@@ -338,7 +338,7 @@ export function world() {
         },
       );
       if (index === 5)
-        said(3, "agent", "amina", "Bonjour,\n\nC’est noté, la nouvelle adresse est enregistrée.\n\nAmina", {
+        said(2, "agent", "amina", "Bonjour,\n\nC’est noté, la nouvelle adresse est enregistrée.\n\nAmina", {
           status: "held",
           release_at: now + 600_000,
         });

@@ -28,7 +28,7 @@ import { useMe } from "../../store/session.ts";
 import { useOnly } from "../../store/views.ts";
 import { cannedFor, slashWord, type Canned } from "./canned.ts";
 import { keeperOf } from "./draft.ts";
-import { offerComposer } from "./handle.ts";
+import { expectComposer, offerComposer, wasExpected } from "./handle.ts";
 import { useUploads } from "./uploads.ts";
 import { Writing } from "./Writing.tsx";
 
@@ -84,16 +84,6 @@ export function Composer({ conversation, mine }: ComposerProps): JSX.Element {
     void keeper.load();
   }, [keeper]);
 
-  // It came into one's hands just now: the next thing is to write, unless one is busy elsewhere.
-  const [wasHeld, setWasHeld] = useState(held);
-  if (held !== wasHeld) {
-    setWasHeld(held);
-    setKind("reply");
-  }
-  useEffect(() => {
-    if (wasHeld && document.activeElement === document.body) area.current?.focus();
-  }, [wasHeld]);
-
   useLayoutEffect(() => {
     const element = area.current;
     if (!element) return;
@@ -106,6 +96,11 @@ export function Composer({ conversation, mine }: ComposerProps): JSX.Element {
     setKind(which);
     requestAnimationFrame(() => area.current?.focus());
   }, []);
+
+  // It came into one's hands just now: the next thing is to write.
+  useEffect(() => {
+    if (held && wasExpected(conversation)) area.current?.focus();
+  }, [held, conversation]);
   useEffect(
     () =>
       offerComposer(conversation, {
@@ -217,6 +212,7 @@ export function Composer({ conversation, mine }: ComposerProps): JSX.Element {
 
   function take(): void {
     setTaking(true);
+    expectComposer(conversation);
     commands
       .take(conversation)
       .catch(report)

@@ -8,6 +8,19 @@ export interface ComposerHandle {
 }
 
 const handles = new Map<string, ComposerHandle>();
+let expected: string | null = null;
+
+/** Somebody just took a conversation: once it is in hand, the composer is where one wants to be. */
+export function expectComposer(conversation: string): void {
+  expected = conversation;
+}
+
+/** Whether that was so of this conversation; asked once. */
+export function wasExpected(conversation: string): boolean {
+  if (expected !== conversation) return false;
+  expected = null;
+  return true;
+}
 
 export function composerOf(conversation: string): ComposerHandle | undefined {
   return handles.get(conversation);

@@ -14,6 +14,7 @@ import { useConfig, useName } from "../../store/directory.ts";
 import { commands } from "../../store/commands.ts";
 import { useMe } from "../../store/session.ts";
 import { useOnly } from "../../store/views.ts";
+import { expectComposer } from "../composer/handle.ts";
 import type { WorkItem } from "../work/items.ts";
 import { decisionFrom, whyLine } from "./why.ts";
 
@@ -38,7 +39,10 @@ function OfferCard({ item, first }: { item: WorkItem; first: boolean }): JSX.Ele
     setAsked(how);
     const sent = how === "accept" ? commands.acceptOffer(work.offer) : commands.declineOffer(work.offer, "");
     // The thread opens at once: the words are there before the server has said yes.
-    if (how === "accept" && !isTyping()) go(pathTo("work", work.conversation));
+    if (how === "accept" && !isTyping()) {
+      expectComposer(work.conversation);
+      go(pathTo("work", work.conversation));
+    }
     sent.catch((error: unknown) => {
       setAsked(null);
       report(error);

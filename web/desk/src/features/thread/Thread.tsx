@@ -87,6 +87,17 @@ export function Thread({ conversation }: { conversation: string }): JSX.Element 
     else if (element) setBehind(true);
   }, [items.length, height]);
 
+  // The composer grows, a picture arrives: whoever was at the end stays there.
+  useEffect(() => {
+    const element = scroller.current;
+    if (!element) return undefined;
+    const observer = new ResizeObserver(() => {
+      if (follows.current) element.scrollTop = element.scrollHeight;
+    });
+    observer.observe(element);
+    return () => observer.disconnect();
+  }, [ready]);
+
   const lastN = rows.reduce((most, row) => Math.max(most, row.n), 0);
   useEffect(() => {
     if (lastN === 0) return undefined;

@@ -18,6 +18,7 @@ import { useConfig, useName } from "../../store/directory.ts";
 import { useMe } from "../../store/session.ts";
 import { settings, useSettings } from "../../store/settings.ts";
 import { useOnly, useView, type View } from "../../store/views.ts";
+import { expectComposer } from "../composer/handle.ts";
 import { parkTimes } from "./park.ts";
 
 const TransferDialog = lazy(() => import("../transfer/TransferDialog.tsx"));
@@ -119,6 +120,7 @@ export function ThreadHeader({ conversation, mine, leave }: ThreadHeaderProps): 
   }
   function take(): void {
     setTaking(true);
+    expectComposer(conversation);
     commands
       .take(conversation)
       .catch(report)

@@ -57,10 +57,10 @@ export function WorkPage(): JSX.Element {
       data-open={conversation !== undefined || undefined}
       data-folded={folded || undefined}
     >
+      {conversation === undefined && <h1 className="hidden">{t("page.work")}</h1>}
       <WorkList sections={sections} ready={ready} chosen={conversation} />
       {conversation === undefined ? (
         <section className="work-middle">
-          <h1 className="hidden">{t("page.work")}</h1>
           <Empty title={t("work.none_chosen")} hint={t("work.none_chosen_hint")}>
             <span className="soft">
               <Keys keys="?" /> {t("keymap.title")}
