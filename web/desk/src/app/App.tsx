@@ -6,7 +6,7 @@ import { useTranslation } from "react-i18next";
 
 import { i18n } from "../i18n/index.ts";
 import { Refused } from "../net/index.ts";
-import { begin, useSession } from "../store/session.ts";
+import { begin, useSession, whenLeaving } from "../store/session.ts";
 import { useSettings } from "../store/settings.ts";
 import { usePart } from "./router.tsx";
 import { Shell } from "./Shell.tsx";
@@ -24,6 +24,8 @@ const queries = new QueryClient({
     },
   },
 });
+
+whenLeaving(() => queries.clear());
 
 function Chosen(): null {
   const appearance = useSettings((chosen) => chosen.theme);

@@ -41,11 +41,18 @@ function enter(me: Me): void {
   session.setState({ phase: "signed_in", me, ended: null });
 }
 
+const leavers = new Set<() => void>([forgetViews]);
+
+/** Names what must be forgotten when an agent leaves: the next one at this screen is somebody else. */
+export function whenLeaving(forget: () => void): void {
+  leavers.add(forget);
+}
+
 function leave(reason: string | null): void {
   if (session.getState().phase !== "signed_in") return;
   session.setState({ phase: "signed_out", me: null, ended: reason });
   closeNet();
-  forgetViews();
+  for (const forget of leavers) forget();
 }
 
 /** Finds out who is here: an agent with a session, nobody, or a house that is not yet founded. */

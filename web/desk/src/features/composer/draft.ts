@@ -2,6 +2,7 @@ import type { Attachment, Draft, DraftKind } from "@guichet/protocol";
 import { createStore, type StoreApi } from "zustand/vanilla";
 
 import { http, refusalOf } from "../../net/index.ts";
+import { whenLeaving } from "../../store/session.ts";
 
 export interface DraftState {
   text: string;
@@ -228,7 +229,4 @@ export function keeperOf(conversation: string, kind: DraftKind): DraftKeeper {
   return known;
 }
 
-/** Another agent signs in: what stands in memory is not his. */
-export function forgetDrafts(): void {
-  keepers.clear();
-}
+whenLeaving(() => keepers.clear());
