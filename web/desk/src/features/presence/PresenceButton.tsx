@@ -69,7 +69,7 @@ export function PresenceButton(): JSX.Element {
     <Menu position="right-end" width={264} withinPortal>
       <Tooltip label={t("presence.now", { word })} position="right">
         <Menu.Target>
-          <button type="button" className="rail-presence">
+          <button type="button" className="rail-presence" data-presence={presence}>
             <PresenceIcon presence={presence} size={20} />
             <span className="hidden">{t("presence.now", { word })}</span>
             <span className="rail-word" aria-hidden>

@@ -31,6 +31,8 @@ export default function TagDialog({ conversation, tags, close }: TagDialogProps)
           value={chosen}
           onChange={setChosen}
           maxTags={20}
+          // There is nothing to unfold, and Escape is the dialog's.
+          dropdownOpened={false}
           data-autofocus
           clearable
         />
