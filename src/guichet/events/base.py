@@ -55,7 +55,6 @@ class FactType(msgspec.Struct, frozen=True):
     stream_of: Callable[[Fact], str]
     subject_of: Callable[[Fact], str] | None
     personal: tuple[str, ...]
-    plain_values: Callable[[Fact], dict[str, Any]]
     decoder: msgspec.json.Decoder[Fact]
     opens: bool
 
@@ -100,7 +99,6 @@ def fact(
         for named in (stream, subject):
             if isinstance(named, str) and named not in names:
                 raise BadFact(f"{type_name}: no field {named}")
-        plain = tuple(f.name for f in fields if f.name not in personal)
         entry = FactType(
             name=type_name,
             version=version,
@@ -108,7 +106,6 @@ def fact(
             stream_of=_stream_of(stream) if isinstance(stream, str) else stream,
             subject_of=cast("Callable[[Fact], str]", attrgetter(subject)) if subject else None,
             personal=personal,
-            plain_values=lambda f: {name: getattr(f, name) for name in plain},
             decoder=cast("msgspec.json.Decoder[Fact]", msgspec.json.Decoder(cls)),
             opens=opens,
         )
@@ -134,10 +131,9 @@ def encode(value: Fact) -> tuple[bytes, bytes | None]:
     entry = BY_CLASS[type(value)]
     if not entry.personal:
         return _encoder.encode(value), None
-    return (
-        _encoder.encode(entry.plain_values(value)),
-        _encoder.encode({name: getattr(value, name) for name in entry.personal}),
-    )
+    plain = msgspec.structs.asdict(value)
+    personal = {name: plain.pop(name) for name in entry.personal}
+    return _encoder.encode(plain), _encoder.encode(personal)
 
 
 def decode(type_name: str, version: int, data: bytes, personal: bytes | None = None) -> Fact:

@@ -114,6 +114,7 @@ class Run:
     def _append(self, facts: Iterable[Fact], now: Now) -> None:
         """Folds and records facts, then what the reactors answer, breadth first, in stage order."""
         queue = list(facts)
+        actor = str(now.actor)
         done = 0
         while done < len(queue):
             fact = queue[done]
@@ -121,28 +122,28 @@ class Run:
             if done > MAX_REACTIONS:
                 raise Broken(f"reactors without end after {type(fact).__name__}")
             try:
-                self._record(fact, now)
+                self._record(fact, now.org, actor)
                 queue.extend(self.state.react(fact, now))
             except (Refused, Missing, MissingRow) as error:
                 # Too late to say no or to load: facts were folded. A reactor works on what is resident.
                 raise Broken(f"after {type(fact).__name__}: {error}") from error
 
-    def _record(self, fact: Fact, now: Now) -> None:
+    def _record(self, fact: Fact, org: str, actor: str) -> None:
         entry_type = BY_CLASS[type(fact)]
         stream = stream_of(fact)
         version = self.state.next_version(stream, entry_type.opens)
         self.seq += 1
-        at = At(self.seq, self.t, now.org, str(now.actor), version)
+        at = At(self.seq, self.t, org, actor, version)
         data, personal = encode(fact)
         entry = Entry(
-            self.seq, self.t, now.org, stream, version, entry_type.name, entry_type.version, at.actor,
+            self.seq, self.t, org, stream, version, entry_type.name, entry_type.version, actor,
             subject_of(fact), data, None,
         )  # fmt: skip
         self.entries.append(entry)
         if personal is not None:
             self.personal.append((entry, personal))
         self.state.fold(fact, at)
-        self.changes.add(now.org, self.state.project(fact, at))
+        self.changes.add(org, self.state.project(fact, at))
 
 
 def _collect(facts: Iterator[Fact], into: list[Fact]) -> Answer | None:

@@ -68,11 +68,7 @@ class Keys:
 
     def cached(self, subject: str) -> bytes | None:
         """The raw key if it is in memory."""
-        key = self._cache.get(subject)
-        if key is not None:
-            with contextlib.suppress(KeyError):  # another thread has just pushed it out
-                self._cache.move_to_end(subject)
-        return key
+        return self._cache.get(subject)
 
     async def get(self, subjects: Iterable[str]) -> dict[str, bytes]:
         keys: dict[str, bytes] = {}
@@ -81,8 +77,10 @@ class Keys:
             key = self.cached(subject)
             if key is None:
                 unknown.append(subject)
-            else:
-                keys[subject] = key
+                continue
+            keys[subject] = key
+            with contextlib.suppress(KeyError):  # another thread has just pushed it out
+                self._cache.move_to_end(subject)
         for start in range(0, len(unknown), CHUNK):
             part = unknown[start : start + CHUNK]
             sql = f"""SELECT subject, wrapped FROM {self._table}
