@@ -19,7 +19,7 @@ from bench.house import ORG
 from guichet.accounts.settings import Agent
 from guichet.kit.clock import HOUR
 from guichet.leader.loop import Committed
-from guichet.server.app import new_app
+from guichet.server.app import Direct, new_app
 from guichet.server.node import Node
 from guichet.server.serve import health, listen
 from guichet.server.settings import ProcessSettings
@@ -38,7 +38,7 @@ async def serve(folder: Path) -> None:
     listener = listen("127.0.0.1", 0)
     node = await Node.open(settings)
     web = Web(node)
-    app = new_app(node.build, lambda: health(node), web.routes())
+    app = Direct(new_app(node.build, lambda: health(node), web.routes()), "/api/desk", web.desks)
     config = uvicorn.Config(
         app, loop="uvloop", ws="websockets-sansio", ws_per_message_deflate=False, log_config=None,
         access_log=False, timeout_graceful_shutdown=1, lifespan="off", server_header=False,

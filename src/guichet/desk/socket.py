@@ -82,13 +82,11 @@ class Desks:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()  # websocket.connect
-        connection = HTTPConnection(scope)
         try:
-            self.door.check_origin(connection)
+            signed_in = await self._who(HTTPConnection(scope))
         except Refused:
             await send({"type": "websocket.close", "code": 1008})
             return
-        signed_in = await self.door.who(connection)
         await send({"type": "websocket.accept"})
         if signed_in is None:
             await _refuse(send, "signed_out")
@@ -110,6 +108,11 @@ class Desks:
             if not mine and self._sockets.get(agent) is mine:
                 del self._sockets[agent]
             self._presence.left(agent)
+
+    async def _who(self, connection: HTTPConnection) -> SignedIn | None:
+        """Whose session it is, if anybody's. Raises Refused: another site's page asks."""
+        self.door.check_origin(connection)
+        return await self.door.who(connection)
 
     def committed(self, committed: Committed) -> None:
         """Takes in what one commit did; the directory must know it already."""
