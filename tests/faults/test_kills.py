@@ -71,6 +71,12 @@ class Lives:
         """One life that ends at any moment."""
         await self._life("", "random moment")
 
+    async def until_stopped(self) -> None:
+        """One life that ends as an operator would end it, in the middle of traffic."""
+        await self.serving.start()
+        await self._traffic()
+        assert await self.serving.stop() == 0
+
     async def _life(self, faults: str, name: str) -> None:
         await self.serving.start(faults)
         began = asyncio.get_running_loop().time()
@@ -78,11 +84,14 @@ class Lives:
             code = await self.serving.ended(POINT_SECONDS)
             assert code == -signal.SIGKILL, f"{name} was never hit; ended with {code}"
         else:
-            enough = self.ledger.total + self.chance.between(*LIFE)
-            await wait_until(lambda: self.ledger.total >= enough, "traffic", POINT_SECONDS)
+            await self._traffic()
             await self.serving.kill()
         self.seconds += asyncio.get_running_loop().time() - began
         self.kills[name] += 1
+
+    async def _traffic(self) -> None:
+        enough = self.ledger.total + self.chance.between(*LIFE)
+        await wait_until(lambda: self.ledger.total >= enough, "traffic", POINT_SECONDS)
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -108,6 +117,7 @@ async def test_what_was_acknowledged_survives_every_kill(
                 for turn in _turns(chance, soak):
                     await (lives.until_point(turn) if turn else lives.until_random())
                 rate = ledger.total / lives.seconds
+                await lives.until_stopped()
                 await serving.start()
                 await traffic.drain()
             await _replies_arrived(traffic)

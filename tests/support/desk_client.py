@@ -53,6 +53,7 @@ class DeskAgent:
         self._changed = asyncio.Event()
         self._waiting: dict[str, asyncio.Future[dict[str, Any] | None]] = {}
         self._numbers = itertools.count(1)
+        self._answered: set[str] = set()
 
     @property
     def idle(self) -> bool:
@@ -142,7 +143,9 @@ class DeskAgent:
                 await asyncio.sleep(PAUSE)
                 continue
             if "error" not in answer:
-                self._records.answered(name, {**payload, **answer["ok"]})
+                if key not in self._answered:
+                    self._answered.add(key)
+                    self._records.answered(name, {**payload, **answer["ok"]})
                 return dict(answer["ok"])
             self.refused.append(answer["error"]["code"])
             if answer["error"]["kind"] not in AGAIN:
