@@ -1,10 +1,13 @@
+import type { ConversationRow } from "@guichet/protocol";
 import { Empty, Keys } from "@guichet/ui";
 import { useEffect, useRef, type JSX } from "react";
 import { useTranslation } from "react-i18next";
 
 import { useAction } from "../../app/actions.ts";
 import { go, pathTo, usePart } from "../../app/router.tsx";
+import { useRefusalWords } from "../../i18n/index.ts";
 import { settings, useSettings } from "../../store/settings.ts";
+import { useView, type View } from "../../store/views.ts";
 import { Composer } from "../composer/Composer.tsx";
 import { CustomerPanel } from "../customer/CustomerPanel.tsx";
 import { Thread } from "../thread/Thread.tsx";
@@ -21,12 +24,42 @@ function step(order: readonly string[], from: string | undefined, by: 1 | -1): v
   if (next !== undefined) go(pathTo("work", next));
 }
 
+/** One conversation: what was said, where one answers, and who the customer is. */
+function Case({ conversation, leave }: { conversation: string; leave(): void }): JSX.Element {
+  const { t } = useTranslation();
+  const words = useRefusalWords();
+  const mine = useMyWork(conversation);
+  const folded = useSettings((chosen) => chosen.folded);
+  const refused = useView("conversation", conversation, (view: View<ConversationRow>) => view.refused);
+  if (refused) {
+    return (
+      <section className="work-middle">
+        <h1 className="hidden">{t("thread.title")}</h1>
+        <Empty title={t("thread.refused")} hint={words(refused)} />
+      </section>
+    );
+  }
+  return (
+    <>
+      <section className="work-middle" aria-label={t("thread.title")}>
+        <ThreadHeader conversation={conversation} mine={mine} leave={leave} />
+        <Thread conversation={conversation} key={conversation} />
+        {mine?.state === "wrapup" ? (
+          <Wrapup work={mine} key={mine.task} leave={leave} />
+        ) : (
+          <Composer conversation={conversation} mine={mine} key={`composer ${conversation}`} />
+        )}
+      </section>
+      {!folded && <CustomerPanel conversation={conversation} />}
+    </>
+  );
+}
+
 /** The agent's window: what there is to do, the conversation in hand, and the customer. */
 export function WorkPage(): JSX.Element {
   const { t } = useTranslation();
   const conversation = usePart(1);
   const { ready, sections } = useWork();
-  const mine = useMyWork(conversation);
   const folded = useSettings((chosen) => chosen.folded);
   const order = walk(sections);
   const first = order[0];
@@ -68,18 +101,7 @@ export function WorkPage(): JSX.Element {
           </Empty>
         </section>
       ) : (
-        <>
-          <section className="work-middle" aria-label={t("thread.title")}>
-            <ThreadHeader conversation={conversation} mine={mine} leave={leave} />
-            <Thread conversation={conversation} key={conversation} />
-            {mine?.state === "wrapup" ? (
-              <Wrapup work={mine} key={mine.task} leave={leave} />
-            ) : (
-              <Composer conversation={conversation} mine={mine} key={`composer ${conversation}`} />
-            )}
-          </section>
-          {!folded && <CustomerPanel conversation={conversation} />}
-        </>
+        <Case conversation={conversation} leave={leave} />
       )}
     </div>
   );
