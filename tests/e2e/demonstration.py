@@ -115,7 +115,7 @@ class Agent:
     def available(self) -> None:
         """By its key."""
         self.page.press("Alt+1")
-        self.page.see(".rail-presence:has-text('Dispo'), .rail-presence:has-text('Free')")
+        self.page.see(".rail-presence[data-presence=available]")
 
     def accept(self, words: str) -> None:
         """Takes the offer by its key, and sees what the customer wrote."""
