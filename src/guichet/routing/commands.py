@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 import msgspec
@@ -117,22 +117,25 @@ def wrapup_over() -> Refused:
 
 
 def _of_offer(part: Routing, ask: _AboutOffer) -> Scope:
-    return _of_task(part, ask.offer.rpartition("-")[0], offer_over)
+    return _of_task(part, ask.offer.rpartition("-")[0])
 
 
 def _of_wrapup(part: Routing, ask: FinishWrapup) -> Scope:
-    return _of_task(part, ask.task, wrapup_over)
+    return _of_task(part, ask.task)
 
 
-def _of_task(part: Routing, name: str, over: Callable[[], Refused]) -> Scope:
-    task = part.task(name)
-    if task is None:
-        raise over()
-    return Scope(org=part.org_of(name), client=task.client)
+def _of_task(part: Routing, task: str) -> Scope:
+    # A task is the n-th of its conversation and named so. Whether it has ended is for those only who may know of
+    # the conversation; to all others neither exists.
+    return _scope(part, task.rpartition("-")[0])
 
 
 def _of_conversation(part: Routing, ask: _AboutConversation) -> Scope:
-    c = part.conversations.get(ask.conversation)
+    return _scope(part, ask.conversation)
+
+
+def _scope(part: Routing, conversation: str) -> Scope:
+    c = part.conversations.get(conversation)
     return Scope(org=c.org, client=c.client)
 
 
@@ -222,7 +225,7 @@ def transfer(part: Routing, ask: Transfer, now: Now) -> Iterator[Fact]:
         return
     assert ask.queue is not None
     queue = part.queue(now.org, ask.queue)
-    if queue is None or not queue.active:
+    if queue is None or not queue.active or not _cleared(part, queue.client, now):
         raise not_found("queue")
     if queue.client != c.client:
         raise invalid("queue", "queue.other_client", "this queue serves another client")
@@ -272,6 +275,11 @@ def _able(part: Routing, c: Conversation, agent: str, now: Now) -> Agent:
 def _leads(part: Routing, now: Now) -> bool:
     access = part.accounts.directory.access(now.org, now.actor.id)
     return access is not None and access.may(LEAD)
+
+
+def _cleared(part: Routing, client: str, now: Now) -> bool:
+    access = part.accounts.directory.access(now.org, now.actor.id)
+    return access is not None and access.cleared(client)
 
 
 # --- presence --------------------------------------------------------------------------------------

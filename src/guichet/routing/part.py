@@ -39,7 +39,7 @@ from guichet.leader.state import Part, folds
 from guichet.routing.counts import QueueCounts
 from guichet.routing.engine import Engine
 from guichet.routing.hours import next_change, next_midnight, open_at
-from guichet.routing.model import AgentSpec, QueueSpec, Rules, Task
+from guichet.routing.model import AgentSpec, QueueSpec, Rules
 from guichet.routing.saved import dump_floor, restore_floor
 
 QUEUE_HOURS, REFRESH, DAY = "queue_hours", "refresh", "routing_day"
@@ -86,7 +86,6 @@ class Routing(Part):
         self.conversations = conversations
         self.engines: dict[str, Engine] = {}
         self.houses: dict[str, House] = {}
-        self._org_of: dict[str, str] = {}
         self._ended: list[str] = []
 
     # -- reading --------------------------------------------------------------------------------------
@@ -99,14 +98,6 @@ class Routing(Part):
             self.houses[org] = House()
             engine.rules = self._rules(org)
         return engine
-
-    def task(self, name: str) -> Task | None:
-        """A task that has not ended, of whatever organisation."""
-        org = self._org_of.get(name)
-        return self.engines[org].tasks[name] if org is not None else None
-
-    def org_of(self, task: str) -> str | None:
-        return self._org_of.get(task)
 
     def queue(self, org: str, name: str) -> QueueSettings | None:
         return self.accounts.queue(org, name)
@@ -151,13 +142,11 @@ class Routing(Part):
         if task.legs == 1 and before is not None and before[2] == 0:
             house.count(queue).answered(at.t - task.since, self.answer_within(at.org, queue))
         if isinstance(fact, TaskQueued):
-            self._org_of[task.id] = at.org
             house.unparked = house.parked.pop(task.conversation, None)
             if not task.held:
                 house.places[task.id] = engine.index.place(task)
 
     def _forget(self, house: House, fact: TaskFact, before: tuple[str, str, int] | None) -> None:
-        del self._org_of[fact.task]
         house.places.pop(fact.task, None)
         self._ended.append(fact.task)
         if isinstance(fact, TaskEnded) and before is not None:
@@ -305,7 +294,7 @@ class Routing(Part):
         }
 
     def restore(self, data: Any) -> None:  # noqa: ANN401
-        self.engines, self.houses, self._org_of, self._ended = {}, {}, {}, []
+        self.engines, self.houses, self._ended = {}, {}, []
         for org, saved in data.items():
             engine = self.engine(org)
             engine.closed = set(saved["floor"]["closed"])
@@ -321,7 +310,6 @@ class Routing(Part):
                 parked={c: (agent, task) for c, (agent, task) in saved["parked"].items()},
                 day=saved["day"],
             )
-            self._org_of.update(dict.fromkeys(engine.tasks, org))
 
 
 def agent_spec(name: str, settings: AgentSettings) -> AgentSpec:

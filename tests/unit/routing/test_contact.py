@@ -121,7 +121,8 @@ def test_somebody_elses_offer_is_not_mine(house: Harness) -> None:
     conversation(house)
     assert refused(house, "eva", "accept_offer", offer=offer_to(house, "paul")) == "offer.over"
     assert refused(house, "bob", "accept_offer", offer=offer_to(house, "paul")) == "client.not_cleared"
-    assert refused(house, "paul", "accept_offer", offer="c9-1-1") == "offer.over"
+    assert refused(house, "paul", "accept_offer", offer="c1-9-1") == "offer.over"
+    assert refused(house, "paul", "accept_offer", offer="c9-1-1") == "conversation.not_found"
 
 
 def test_leaving_withdraws_the_offer(house: Harness) -> None:

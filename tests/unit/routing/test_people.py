@@ -85,7 +85,8 @@ def test_a_transfer_to_an_agent_gives_it_to_them(house: Harness) -> None:
     come(house, "eva")
     facts = house.do(house.agent("paul"), "transfer", conversation="c1", agent="eva")
     assert names(facts) == ["task.assigned", "leg.ended", "leg.started"]
-    assert refused(house, "eva", "transfer", conversation="c1", queue="bank") == "queue.other_client"
+    assert refused(house, "ada", "transfer", conversation="c1", queue="bank") == "queue.other_client"
+    assert refused(house, "eva", "transfer", conversation="c1", queue="bank") == "queue.not_found"
     assert refused(house, "eva", "transfer", conversation="c1") == "transfer.target"
 
 
