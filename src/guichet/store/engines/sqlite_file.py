@@ -101,6 +101,8 @@ def translated(error: sqlite3.Error) -> Exception:
         return BadChange(text)
     if getattr(error, "sqlite_errorname", "") == "SQLITE_FULL" or "disk is full" in text:
         return Full()
+    if text.startswith("no such ") or "syntax error" in text:
+        return BadChange(text)
     return Away(text)
 
 
