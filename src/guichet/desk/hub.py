@@ -158,8 +158,20 @@ class Hub:
 
     def committed(self, committed: Committed) -> None:
         """Takes in what one commit did, in commit order."""
+        for key, pieces in self._pieces(committed.changes).items():
+            # A receiver whose buffer is full ends all its subscriptions right here, in this bucket and in others.
+            bucket = self._buckets.get(key)
+            if bucket is not None:
+                bucket.version += 1
+                bucket.whole = None
+                self._hand_out(list(bucket.subscriptions), Delta(pieces))
+        if committed.erased:
+            self._erased(set(committed.erased))
+
+    def _pieces(self, changes: Iterable[Change]) -> dict[tuple[str, str, str], list[Piece]]:
+        """What the changes mean for each bucket that somebody watches."""
         found: dict[tuple[str, str, str], list[Piece]] = {}
-        for change in committed.changes:
+        for change in changes:
             for lens in self._by_table.get(change.table.name, ()):
                 try:
                     key = (lens.view.name, change.org, lens.partition(change))
@@ -171,20 +183,18 @@ class Hub:
                     continue
                 if piece is not None and key in self._buckets:
                     found.setdefault(key, []).append(piece)
-        for key, pieces in found.items():
-            bucket, delta = self._buckets[key], Delta(pieces)
-            bucket.version += 1
-            bucket.whole = None
-            # A copy: a receiver whose buffer is full ends its subscriptions right here.
-            for subscription in list(bucket.subscriptions):
-                if subscription.pending is None:
-                    _deliver(subscription, delta)
-                elif len(subscription.pending) < MAX_PENDING:
-                    subscription.pending.append(delta)
-                else:
-                    self._renew(subscription)
-        if committed.erased:
-            self._erased(set(committed.erased))
+        return found
+
+    def _hand_out(self, subscriptions: list[Subscription], delta: Delta) -> None:
+        for subscription in subscriptions:
+            if subscription.bucket is None:
+                continue
+            if subscription.pending is None:
+                _deliver(subscription, delta)
+            elif len(subscription.pending) < MAX_PENDING:
+                subscription.pending.append(delta)
+            else:
+                self._renew(subscription)
 
     # -- inside ---------------------------------------------------------------------------------------
 

@@ -374,30 +374,3 @@ def _config_client(row: Row) -> str | None:
 
 TestHub = HubModel.TestCase
 TestHub.settings = settings(max_examples=5_000 if os.environ.get("GUICHET_SOAK") == "1" else 250)
-
-
-@pytest.mark.parametrize("read", [False, True])
-@pytest.mark.parametrize("told", [False, True])
-@pytest.mark.parametrize("guards", [False, True])
-def test_words_erased_while_they_are_read_do_not_come_back(guards: bool, read: bool, told: bool) -> None:
-    """The search above seldom gets here by itself."""
-    model = HubModel()
-    model.start([("thread", "c1"), ("conversation", "c1"), ("legs", "c1")], ("shop",), False)
-    model.race(guards, read, told, n=1, waiting=0, person="p1")
-    model.nobody_was_sent_what_they_may_not_see()
-    model.teardown()
-
-
-@pytest.mark.parametrize("view", ["queues", "agents", "waiting", "config"])
-def test_what_was_read_before_a_commit_is_not_handed_on(view: str) -> None:
-    """A second desk may share what the first one read, but only while nothing has touched it."""
-    model = HubModel()
-    model.start([(view, "here")], ("*",), False)
-    model.race(False, read=True, told=True, n=1, waiting=2, person=None)
-    model.finish(0)
-    model.watch((view, "here"), ("*",), "leader", "bob")
-    model.settle()
-    reads = len(model.reader.reads)
-    model.watch((view, "here"), ("shop",), "leader", "bob")
-    assert len(model.reader.reads) == reads, "nothing touched it: nobody reads"
-    model.teardown()

@@ -29,3 +29,11 @@ def test_what_is_said_of_columns_is_about_columns_that_exist() -> None:
             c for c in view.shown if view.source.columns[c] == "json" and (view.table, c) not in protocol.JSON
         ]
         assert not missing, f"say in tools/protocol.py what {view.table}.{missing} hold"
+
+
+@pytest.mark.parametrize("key", ["", "a\\u0000b", "é", "x" * 129])
+def test_a_key_is_made_of_plain_characters(key: str) -> None:
+    with pytest.raises(msgspec.ValidationError, match=r"\$\.key"):
+        msgspec.json.decode(
+            f'{{"op":"command","id":"c1","name":"close","key":"{key}","payload":{{}}}}', type=frames.AnyClientFrame
+        )
