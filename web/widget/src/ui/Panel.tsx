@@ -195,7 +195,9 @@ function focusOnce(element: HTMLElement | null): void {
 /** Puts the cursor where one starts: the first field, else the panel itself (a phone's keyboard stays down). */
 function useFirstFocus(panel: { current: HTMLDivElement | null }, stage: string, ready: boolean): void {
   useEffect(() => {
-    const field = panel.current?.querySelector<HTMLElement>("input, textarea, .ended button");
+    const field = panel.current?.querySelector<HTMLElement>(
+      "input:not([type=file]), textarea, .ended button",
+    );
     const touch = matchMedia("(pointer: coarse)").matches;
     if (field && !touch) field.focus();
     else panel.current?.querySelector<HTMLElement>(".head button:last-of-type")?.focus();
