@@ -1,7 +1,7 @@
 import type { WorkRow } from "@guichet/protocol";
 import { Keys } from "@guichet/ui";
 import { Button, Textarea } from "@mantine/core";
-import { useState, type FormEvent, type JSX } from "react";
+import { useEffect, useRef, useState, type FormEvent, type JSX } from "react";
 import { useTranslation } from "react-i18next";
 
 import { useAction } from "../../app/actions.ts";
@@ -28,9 +28,16 @@ export function Wrapup({ work, leave }: WrapupProps): JSX.Element {
     leave();
   }
   useAction("wrapup.finish", finish);
+  const form = useRef<HTMLFormElement>(null);
+  useEffect(() => {
+    // What had the keyboard is gone (the composer, the button that closed); nobody's words are interrupted.
+    if (document.activeElement === document.body)
+      form.current?.querySelector<HTMLElement>("input, textarea")?.focus();
+  }, []);
 
   return (
     <form
+      ref={form}
       className="wrapup"
       aria-label={t("work.wrapup")}
       onSubmit={(event: FormEvent) => {
