@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 import structlog
 
 from guichet.kit.clock import Clock
+from guichet.kit.errors import Refused
 from guichet.leader.loop import Committed, Leader, unavailable
 from guichet.leader.registry import Answer, Command
 from guichet.leader.run import Authorise
@@ -20,6 +22,29 @@ log = structlog.get_logger(__name__)
 
 RESTART_SECONDS = 0.5
 SHARD = 0
+MAX_LAG = 0.1
+"""Seconds that the web loop may be late before visitors are asked to wait."""
+
+
+class Lag:
+    """How late a loop is: what reaches it now waits that long behind everything else. A single pause is no
+    sign of too much work, so this is the median of the last few looks."""
+
+    EVERY = 0.05
+    LOOKS = 5
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._looks = deque([0.0] * self.LOOKS, self.LOOKS)
+        self.seconds = 0.0
+
+    async def watch(self) -> None:
+        """Looks until cancelled."""
+        while True:
+            begun = self._clock.monotonic()
+            await asyncio.sleep(self.EVERY)
+            self._looks.append(self._clock.monotonic() - begun - self.EVERY)
+            self.seconds = sorted(self._looks)[self.LOOKS // 2]
 
 
 class Leading:
@@ -42,14 +67,23 @@ class Leading:
         self._begun = on_ready
         self._stopping = False
         self.ready = asyncio.Event()
+        self.lag = Lag(clock)
         self.leader = Leader(
             SHARD, store.writer, store.sealer, clock, new_state, authorise, self._committed, max_waiting
         )
 
     async def submit(self, command: Command) -> dict[str, Any]:
-        """Runs a command and gives its answer after the commit. Raises Refused."""
+        """Runs a command and gives its answer after the commit. Raises Refused.
+
+        Past what this process can do, visitors are refused at once, before their words cost anything more: their
+        widgets send them again. Agents, mail and the system itself still get through.
+        """
         if not self.ready.is_set():
             raise unavailable()
+        if command.actor.kind == "visitor" and self.lag.seconds > MAX_LAG:
+            raise Refused(
+                "limited", "server.busy", "too much at once; try again in a moment with the same key"
+            )
         answer: Answer = await self.leader.submit(command)
         return answer
 

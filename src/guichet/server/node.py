@@ -108,6 +108,7 @@ class Node:
             thread.stop()
             raise
         node = cls(settings, clock, store, thread)
+        node.supervisor.start("lag", node.leading.lag.watch())
         node._leader = node.supervisor.start("leading", node.leading.run())
         await node.leading.ready.wait()
         # Whoever led before is gone, and worked in the same process: a reply must not wait for a dead worker's lease.
