@@ -14,13 +14,14 @@ from guichet.kit.clock import ManualClock, SystemClock
 from guichet.kit.errors import Refused
 from guichet.kit.faults import arm, disarm_all
 from guichet.kit.ids import new_id
-from guichet.leader.loop import AFTER_COMMIT, BEFORE_COMMIT, Committed, Leader
+from guichet.leader import loop
+from guichet.leader.loop import AFTER_COMMIT, BEFORE_COMMIT, PAUSE_SECONDS, Committed, Leader
 from guichet.leader.registry import Actor, Command, CommandSpec, Scope
 from guichet.leader.replay import compare_rows, compare_states, replay
 from guichet.leader.state import State
 from guichet.leader.thread import LoopThread
 from guichet.store.engines import open_store
-from guichet.store.port import Entry, Store
+from guichet.store.port import Batch, DuplicateKey, Entry, Full, Store
 from tests.support.counters import COUNTER, Count, Counters, SetAlarm
 from tests.support.waiting import wait_until
 
@@ -69,9 +70,9 @@ async def house(
     await store.keys.ensure("someone")
     committed: list[Committed] = []
     ready = asyncio.Event()
-    loop = asyncio.get_running_loop()
+    here = asyncio.get_running_loop()
     leader = Leader(0, store.writer, store.sealer, clock, new_state, authorise, committed.append, max_waiting)
-    running = asyncio.wrap_future(thread.submit(leader.run(lambda: loop.call_soon_threadsafe(ready.set))))  # type: ignore[arg-type]
+    running = asyncio.wrap_future(thread.submit(leader.run(lambda: here.call_soon_threadsafe(ready.set))))  # type: ignore[arg-type]
     try:
         await asyncio.wait_for(ready.wait(), 10)
         yield House(store, thread, leader, committed)
@@ -109,6 +110,43 @@ async def test_a_key_older_than_the_window_is_still_known(
         assert await h.do(Count("c"), "old") == {"total": 1}
         assert await h.do(Count("c"), "fresh") == {"total": 7}
         await h.check_replay()
+
+
+async def test_many_old_keys_cost_one_reload(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a visitor who says old things again, or a network that comes back, would stop the whole centre."""
+    monkeypatch.setattr("guichet.leader.memory.KEEP_ANSWERS", 3)
+    async with house(url, tmp_path) as h:
+        for n in range(8):
+            await h.do(Count("c"), f"old-{n}")
+        loads, load = [], h.store.writer.load_snapshot
+
+        async def counted(shard: int, code: str) -> tuple[int, bytes] | None:
+            loads.append(shard)
+            return await load(shard, code)
+
+        monkeypatch.setattr(h.store.writer, "load_snapshot", counted)
+        assert [await h.do(Count("c"), f"old-{n}") for n in range(4)] == [{"total": n + 1} for n in range(4)]
+        assert len(loads) == 1
+        assert await h.do(Count("c"), "fresh") == {"total": 9}
+        await h.check_replay()
+
+
+async def test_a_key_that_does_not_find_itself_is_not_tried_for_ever(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with house(url, tmp_path) as h:
+
+        async def refuse(batch: Batch) -> None:
+            raise DuplicateKey("command_key_once")
+
+        append = h.store.writer.append
+        monkeypatch.setattr(h.store.writer, "append", refuse)
+        with pytest.raises(Refused, match=r"leader\.unavailable"):
+            await asyncio.wait_for(h.do(Count("c"), "odd"), 5)
+        monkeypatch.setattr(h.store.writer, "append", append)
+        assert await h.do(Count("c"), "odd") == {"total": 1}
 
 
 async def test_a_refusal_changes_nothing_and_may_be_repeated(url: str, tmp_path: Path) -> None:
@@ -220,6 +258,51 @@ async def test_a_quiet_leader_wakes_for_a_deadline(url: str, tmp_path: Path) -> 
         await wait_until(lambda: any(c.last == h.leader.memory.seq for c in h.committed[1:]))
         assert h.leader.memory.state.part(Counters).rung == ["soon"]
         await h.check_replay()
+
+
+async def test_what_is_due_while_the_disk_is_full_is_tried_at_a_measured_pace(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with house(url, tmp_path) as h:
+        tries, append = [], h.store.writer.append
+
+        async def refuse(batch: Batch) -> None:
+            tries.append(asyncio.get_running_loop().time())
+            raise Full
+
+        await h.do(SetAlarm("soon", SystemClock().now() + 50))
+        monkeypatch.setattr(loop.log, "exception", lambda *_, **__: None)  # its tracebacks would set the pace
+        monkeypatch.setattr(h.store.writer, "append", refuse)
+        await wait_until(lambda: len(tries) >= 3)
+        assert tries[2] - tries[0] >= 2 * PAUSE_SECONDS
+        monkeypatch.setattr(h.store.writer, "append", append)
+        await wait_until(lambda: len(h.committed) > 1)
+        assert h.leader.memory.state.part(Counters).rung == ["soon"]
+        await h.check_replay()
+
+
+async def test_a_leader_that_ends_leaves_no_caller_waiting(url: str, tmp_path: Path) -> None:
+    async with house(url, tmp_path) as h:
+        lock = h.leader._lock
+
+        class EndsFirst:
+            """The leader ends after a caller came and before its command is queued."""
+
+            def __enter__(self) -> None:
+                h.leader._lock = lock
+                ended = h.thread.loop
+                h.leader.stop()
+                asyncio.run_coroutine_threadsafe(asyncio.sleep(0), ended).result(5)
+                while h.leader._loop is not None:
+                    asyncio.run_coroutine_threadsafe(asyncio.sleep(0), ended).result(5)
+                lock.acquire()
+
+            def __exit__(self, *_: object) -> None:
+                lock.release()
+
+        h.leader._lock = EndsFirst()  # type: ignore[assignment]
+        with pytest.raises(Refused, match=r"leader\.unavailable"):
+            await asyncio.wait_for(h.do(Count("c")), 5)
 
 
 async def test_time_never_goes_back(url: str, tmp_path: Path) -> None:

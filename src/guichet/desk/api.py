@@ -11,6 +11,7 @@ from pydantic import StringConstraints
 from guichet.accounts.access import Access
 from guichet.accounts.permissions import WORK
 from guichet.desk import attachments, drafts, reads
+from guichet.desk.frames import KEY
 from guichet.desk.http import Body, Deps, Needs, answer, problems
 
 __all__ = ["Deps", "router"]
@@ -20,7 +21,7 @@ class CommandBody(Body):
     """A command, as over the socket. `key` makes a repetition harmless."""
 
     name: Annotated[str, StringConstraints(min_length=1, max_length=64)]
-    key: Annotated[str, StringConstraints(min_length=1, max_length=128)]
+    key: Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=KEY)]
     payload: dict[str, Any]
 
 

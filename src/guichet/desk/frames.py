@@ -11,8 +11,9 @@ from guichet.kit.clock import Instant
 Sub = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.:/-]+$")]
 """A subscription's name, the client's own. The pattern lets it into frames without escaping."""
 Id = Annotated[str, msgspec.Meta(max_length=64)]
-Key = Annotated[str, msgspec.Meta(min_length=1, max_length=128, pattern=r"^[!-~]+$")]
+KEY = r"^[!-~]+$"
 """Plain characters: what a store would keep in another form would not be found again."""
+Key = Annotated[str, msgspec.Meta(min_length=1, max_length=128, pattern=KEY)]
 
 MAX_FRAME = 512 * 1024
 """Characters of one incoming frame: a text of 32 KiB with every character escaped, and room."""

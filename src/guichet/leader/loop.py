@@ -36,6 +36,11 @@ MAX_WAITING = 4_000
 """Past this many waiting commands a new one is refused at once: a clear answer beats a late one."""
 MAX_LOADS = 64
 SNAPSHOT_EVERY = 100_000
+CAREFUL_SECONDS = 60.0
+"""For so long after a key that was answered long ago, keys are looked up in the store before they are used:
+others may follow (a network that comes back, a visitor who means harm), and each would cost a reload."""
+PAUSE_SECONDS = 0.2
+"""After a batch that failed: what is due would fail again at once, for as long as a disk is full."""
 
 
 class Committed(msgspec.Struct, frozen=True):
@@ -103,6 +108,7 @@ class Leader:
         self._stopping = False
         self._origin = 0.0
         self._snapshot_at = 0
+        self._careful_until = 0.0
         self._unsure: tuple[Committed, Entry] | None = None
         """The commit in hand and its last entry, from before it is tried until its outcome is known."""
 
@@ -114,18 +120,19 @@ class Leader:
         Raises Refused at once when the leader is overloaded or not leading.
         """
         loop = asyncio.get_running_loop()
-        if self._loop is None or self._stopping:
-            raise unavailable()
-        if len(self._waiting) >= self._max_waiting:
-            raise Refused(
-                "limited", "leader.busy", "too much at once; try again in a second with the same key"
-            )
         future: asyncio.Future[Answer] = loop.create_future()
-        with self._lock:
+        with self._lock:  # a leader that ends here refuses all that waits, or is seen to have ended
+            leading = self._loop
+            if leading is None or self._stopping:
+                raise unavailable()
+            if len(self._waiting) >= self._max_waiting:
+                raise Refused(
+                    "limited", "leader.busy", "too much at once; try again in a second with the same key"
+                )
             self._waiting.append(_Waiting(command, future, loop))
             wake, self._awake = not self._awake, True
-        if wake:
-            self._loop.call_soon_threadsafe(self._wake.set)
+            if wake:
+                leading.call_soon_threadsafe(self._wake.set)
         return future
 
     def stop(self) -> None:
@@ -155,11 +162,12 @@ class Leader:
                 if not batch and not self._due():
                     await self._sleep()
                     continue
-                await self._batch(batch)
+                done = await self._batch(batch)
                 # Side writes of the store share this loop: let them run between two batches.
-                await asyncio.sleep(0)
+                await asyncio.sleep(0 if done else PAUSE_SECONDS)
         finally:
-            self._loop = None
+            with self._lock:
+                self._loop = None
             self._refuse_all()
         await self.memory.save_snapshot()
 
@@ -188,14 +196,14 @@ class Leader:
         due = self.memory.state.deadlines.next()
         return due is not None and due[0] <= self._now()
 
-    async def _batch(self, waiting: list[_Waiting], *, starting: bool = False, careful: bool = False) -> None:
-        """Runs and commits one batch and answers its callers; `careful` looks the keys up in the store."""
+    async def _batch(self, waiting: list[_Waiting], *, starting: bool = False, again: bool = False) -> bool:
+        """Runs and commits one batch and answers its callers; False when it failed. `again`: with looked-up keys."""
         memory = self.memory
         run = Run(memory.state, self._authorise, memory.seq, self._now())
         answers: list[Answered] = []
         results: list[Answer | Refused] = []
         try:
-            if careful:
+            if self._clock.monotonic() < self._careful_until:
                 await memory.recall_answers([item.command for item in waiting])
             if starting:
                 run.start()
@@ -205,21 +213,26 @@ class Leader:
             if run.entries or answers:
                 await self._commit(run, answers)
         except DuplicateKey:
+            self._careful_until = self._clock.monotonic() + CAREFUL_SECONDS
             try:
                 await self._reload()
             except BaseException:
                 self._answer(waiting, [unavailable()] * len(waiting))
                 raise
-            await self._batch(waiting, careful=True)
-            return
+            if again:  # a key that the store has, and does not find: once more would be for ever
+                log.exception("a key was not found again", commands=len(waiting))
+                self._answer(waiting, [unavailable()] * len(waiting))
+                return False
+            return await self._batch(waiting, again=True)
         except Exception as error:
             log.exception("batch failed", commands=len(waiting), error=type(error).__name__)
             self._answer(waiting, [full() if isinstance(error, Full) else unavailable()] * len(waiting))
             await self._reload()
             if starting or isinstance(error, Fenced):
                 raise
-            return
+            return False
         self._answer(waiting, results)
+        return True
 
     async def _one(
         self, run: Run, commands: list[Command], at: int, answers: list[Answered]

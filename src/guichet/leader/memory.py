@@ -101,8 +101,8 @@ class Memory:
             self._answers.popitem(last=False)
 
     async def recall_answers(self, commands: Sequence[Command]) -> None:
-        """Looks the keys of these commands up in the store (one of them was answered long ago)."""
-        keys = [(c.actor.org, str(c.actor), c.key) for c in commands]
+        """Looks the keys of these commands up in the store (one of them may have been answered long ago)."""
+        keys = [key for c in commands if (key := (c.actor.org, str(c.actor), c.key)) not in self._answers]
         for answered in await self._writer.answered(keys):
             self.remember(answered)
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
+from pydantic import ValidationError
 
+from guichet.desk import frames
+from guichet.desk.api import CommandBody
 from tools import protocol
 
 pytestmark = pytest.mark.unit
@@ -35,5 +39,8 @@ def test_what_is_said_of_columns_is_about_columns_that_exist() -> None:
 def test_a_key_is_made_of_plain_characters(key: str) -> None:
     with pytest.raises(msgspec.ValidationError, match=r"\$\.key"):
         msgspec.json.decode(
-            f'{{"op":"command","id":"c1","name":"close","key":"{key}","payload":{{}}}}', type=frames.AnyClientFrame
+            f'{{"op":"command","id":"c1","name":"close","key":"{key}","payload":{{}}}}',
+            type=frames.AnyClientFrame,
         )
+    with pytest.raises(ValidationError, match="key"):
+        CommandBody.model_validate_json(f'{{"name":"close","key":"{key}","payload":{{}}}}')
