@@ -19,6 +19,8 @@ from tests.support.waiting import wait_until_sync
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.xdist_group("browser"), pytest.mark.timeout(240)]
 
 PASSWORD = "une phrase assez longue"
+SHOP = """<!doctype html><html lang="fr"><meta charset="utf-8"><title>Étoile</title><link rel="icon" href="data:,">
+<main><h1>Étoile</h1></main><script src="{url}/widget/guichet.js" data-entry="{entry}" async></script></html>"""
 FIRST = "Bonjour, avez-vous cette lampe en vert ?"
 
 
@@ -121,10 +123,7 @@ async def test_a_centre_is_set_up_in_browsers(
     zoe.page.see(".rail-presence")
     zoe.available()
 
-    (folder / "index.html").write_text(
-        f'<!doctype html><html lang="fr"><title>Étoile</title><link rel="icon" href="data:,"><main><h1>Étoile</h1></main>'
-        f'<script src="{served.url}/widget/guichet.js" data-entry="{entry}" async></script></html>'
-    )
+    (folder / "index.html").write_text(SHOP.format(url=served.url, entry=entry), encoding="utf-8")
     visitor = Visitor(browser, address)
     visitor.begin(FIRST, "/")
     zoe.accept(FIRST)

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from guichet.server.demo.operator import PASSWORD
 from tests.e2e.browser import Browser, Page
 from tests.e2e.demonstration import Agent, Demonstration, Visitor
 from tests.e2e.looking import LOOKS, Look, Looker
@@ -290,3 +291,55 @@ def test_the_first_load_is_light(browser: Browser, served: Demonstration) -> Non
     assert min(scripts) > 0, "cached without a size: nothing was measured"
     assert total < FIRST_LOAD
     paul.page.close()
+
+
+def test_a_shift_without_a_mouse(browser: Browser, served: Demonstration) -> None:
+    visitor = Visitor(browser, served.url, "Lucie Armand")
+    lea = Agent(browser, served.url, "lea")
+    page = lea.page
+    page.open("/desk")
+    page.see("input[type=email]:focus")
+    page.type("lea@halcyre.example")
+    page.press("Tab")
+    page.type(PASSWORD)
+    page.press("Enter")
+    page.see(".rail-presence")
+    page.press("Alt+1")
+    page.see(".rail-presence[data-presence=available]")
+
+    visitor.page.open("/demo/shop/corvelle")
+    visitor.page.see(".launcher")
+    visitor.page.on(".launcher", "focus")
+    visitor.page.press("Enter")
+    visitor.page.see("[name=name]:focus")
+    visitor.page.type("Lucie Armand")
+    visitor.page.press("Tab", "Tab")
+    visitor.page.type(FIRST)
+    visitor.page.press("Tab", "Enter")
+
+    page.see(".offer:has-text('Lucie Armand')")
+    page.press("Alt+Enter")
+    lea.sees(FIRST)
+    page.see(".composer textarea:focus")
+    page.type("Bonjour Lucie, elle est remplacée.")
+    page.press("Enter")
+    visitor.sees("Bonjour Lucie, elle est remplacée.")
+    visitor.page.see(".panel .composer textarea:focus")
+    visitor.page.type("Merci beaucoup !")
+    visitor.page.press("Enter")
+    lea.sees("Merci beaucoup !")
+
+    page.press("Escape", "e")
+    page.see(".wrapup :focus")
+    page.press("Space")
+    page.see(".wrapup input:checked")
+    page.press("Tab")
+    page.type("Lampe remplacée.")
+    page.press("Control+Shift+Enter")
+    page.miss(".wrapup")
+    visitor.page.see(".ended")
+    visitor.page.see(".ended button:focus")
+    page.press("Alt+6")
+    page.see(".rail-presence[data-presence=offline]")
+    page.close()
+    visitor.page.close()
