@@ -45,9 +45,16 @@ AGENTS: dict[str, tuple[str, str, list[str]]] = {
 
 
 class Browser:
-    """One connection to /api/desk."""
+    """One connection to /api/desk, or to another socket."""
 
-    def __init__(self, centre: DeskCentre, cookie: str | None, origin: str | None) -> None:
+    def __init__(
+        self,
+        centre: DeskCentre,
+        cookie: str | None,
+        origin: str | None,
+        path: str = "/api/desk",
+        query: str = "",
+    ) -> None:
         headers = [(b"host", HOST.encode())]
         if origin is not None:
             headers.append((b"origin", origin.encode()))
@@ -55,8 +62,9 @@ class Browser:
             headers.append((b"cookie", f"guichet_session={cookie}".encode()))
         self.scope: dict[str, Any] = {
             "type": "websocket", "asgi": {"version": "3.0", "spec_version": "2.4"}, "http_version": "1.1",
-            "scheme": "ws", "server": (HOST, 80), "client": ("10.0.0.1", 1), "root_path": "", "path": "/api/desk",
-            "raw_path": b"/api/desk", "query_string": b"", "headers": headers, "subprotocols": [], "state": {},
+            "scheme": "ws", "server": (HOST, 80), "client": ("10.0.0.1", 1), "root_path": "", "path": path,
+            "raw_path": path.encode(), "query_string": query.encode(), "headers": headers,
+            "subprotocols": [], "state": {},
         }  # fmt: skip
         self.accepted = False
         self.closed: int | None = None
@@ -155,7 +163,7 @@ class DeskCentre:
                 await self.config(org, "client", client, name=client.title())
                 await self.config(org, "queue", client, name=client.title(), client=client)
                 door = {"name": "Chat", "client": client, "channel": "webchat", "queue": client}
-                await self.config(org, "entry_point", f"{client}-chat", **door)
+                await self.config(org, "entry_point", door_of(client, org), **door)
         for agent, (org, role, clients) in AGENTS.items():
             if role != "administrator":
                 await self.config(
@@ -237,7 +245,7 @@ class DeskCentre:
         )  # fmt: skip
         await self.do(
             visitor, "open_conversation", conversation=conversation, customer=customer,
-            entry_point=f"{client}-chat", live=True, outbox=False, name="Inès",
+            entry_point=door_of(client, org), live=True, outbox=False, name="Inès",
         )  # fmt: skip
 
     async def say(self, conversation: str, words: str, org: str = "org", **more: object) -> None:
@@ -269,6 +277,11 @@ class DeskCentre:
             return self.node.indexer.position >= last and self.node.people_indexer.position >= last
 
         await wait_until(there, "the followers have read everything")
+
+
+def door_of(client: str, org: str = "org") -> str:
+    """The chat's entry point; what the outside knows it by is no other organisation's."""
+    return f"{client}-chat" if org == "org" else f"{org}-{client}-chat"
 
 
 async def _health() -> dict[str, Any]:

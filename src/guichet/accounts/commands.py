@@ -99,7 +99,8 @@ def found_organisation(part: Accounts, ask: FoundOrganisation, now: Now) -> Iter
 @command("set_config", permission=ADMINISTER, scope=lambda part, ask: Scope())
 def set_config(part: Accounts, ask: SetConfig, now: Now) -> Generator[Fact, None, Answer]:
     """Answers {version}. Refused: unknown kind, value that does not fit, unknown or inactive references, a stale
-    version, an e-mail that a colleague has, the last administrator taken away, something in use taken out."""
+    version, an e-mail that a colleague has, the last administrator taken away, something in use taken out, an
+    address that leads to another entry point."""
     org = now.org
     if len(msgspec.json.encode(ask.value)) > MAX_VALUE:
         raise invalid("value", "config.too_large", "the value is too large", limit=MAX_VALUE)
@@ -168,7 +169,8 @@ def _fitting(part: Accounts, org: str, ident: str, value: Settings, old: Setting
             "policy", "config.unknown_policy", f"there is no such routing policy; known are {known}"
         )
     if isinstance(value, EntryPoint):
-        return _checked_entry_point(part, org, value)
+        value = _checked_entry_point(part, org, value)
+        _check_addresses(part, org, ident, value)
     return value
 
 
@@ -212,3 +214,20 @@ def _checked_entry_point(part: Accounts, org: str, value: EntryPoint) -> EntryPo
         return value
     settings = part.rules.channel_settings(value.channel, value.settings)
     return value.model_copy(update={"settings": settings})
+
+
+def _check_addresses(part: Accounts, org: str, ident: str, value: EntryPoint) -> None:
+    """A second entry point at the same address, whosever, would take the first one's contacts."""
+    addresses = part.rules.addresses
+    if addresses is None or not value.active:
+        return
+    mine = addresses(value.channel, ident, value.settings)
+    for other_org, other, door in part.directory.all("entry_point"):
+        if (other_org, other) == (org, ident) or not isinstance(door, EntryPoint):
+            continue
+        if not door.active or door.channel != value.channel:
+            continue
+        if taken := mine & addresses(door.channel, other, door.settings):
+            remedy = f"{min(taken)} leads to another entry point already; choose another"
+            field = "id" if ident in taken else "settings"
+            raise Refused("conflict", "entry_point.taken", remedy, field=field)

@@ -25,10 +25,12 @@ from guichet.leader.state import Part, folds
 
 class Rules(msgspec.Struct, frozen=True):
     """What the composition root knows of stages downstream. `policies`: the routing policies there are (None:
-    not checked). `channel_settings(channel, settings)` gives the settings as they are kept, or raises Refused."""
+    not checked). `channel_settings(channel, settings)` gives the settings as they are kept, or raises Refused.
+    `addresses(channel, entry point, settings)`: by what the outside knows it."""
 
     policies: Collection[str] | None = None
     channel_settings: Callable[[str, dict[str, Any]], dict[str, Any]] | None = None
+    addresses: Callable[[str, str, dict[str, Any]], frozenset[str]] | None = None
 
 
 class Accounts(Part):

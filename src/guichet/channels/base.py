@@ -6,7 +6,7 @@ downstream of this stage (the conversations, the hub, the desks) reaches it as `
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Protocol
 
@@ -245,6 +245,10 @@ class Channel(Protocol):
     name: ClassVar[str]
     Settings: ClassVar[type[ChannelSettings]]
     capabilities: ClassVar[Capabilities]
+
+    def addresses(self, entry_point: str, settings: Any) -> Collection[str]:  # noqa: ANN401 (its Settings)
+        """By what the outside knows an entry point: its id, unless the channel has better ones. No two share one."""
+        return (entry_point,)
 
     def parse(self, raw: bytes) -> Inbound:
         """The provider's payload in our words. Raises Refused; never anything else, whatever the bytes."""

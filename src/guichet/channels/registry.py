@@ -66,6 +66,15 @@ def channel_settings(name: str, settings: dict[str, Any]) -> dict[str, Any]:
         raise Refused("invalid", "settings.invalid", first["msg"], field=field) from error
 
 
+def addresses(name: str, entry_point: str, settings: dict[str, Any]) -> frozenset[str]:
+    """By what the outside knows an entry point; nothing where it has no settings that its channel takes."""
+    with suppress(ValidationError):
+        return frozenset(
+            channel(name).addresses(entry_point, channel(name).Settings.model_validate(settings))
+        )
+    return frozenset()
+
+
 def entries(directory: Directory, name: str) -> Iterator[Entry]:
     """The active entry points of a channel, over all organisations; one with broken settings is left out."""
     for org, ident, config in directory.all("entry_point"):

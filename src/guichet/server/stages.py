@@ -34,7 +34,11 @@ def load() -> None:
 
 def rules() -> Rules:
     """What configuration is checked against downstream of accounts: the policies and channels there are."""
-    return Rules(policies=frozenset(policies()), channel_settings=channels.channel_settings)
+    return Rules(
+        policies=frozenset(policies()),
+        channel_settings=channels.channel_settings,
+        addresses=channels.addresses,
+    )
 
 
 def new_state(given: Rules | None = None) -> State:

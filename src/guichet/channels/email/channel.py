@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from guichet.channels.base import Capabilities, Channel, Door, Edge, Inbound, Outgoing, Sent
 from guichet.channels.email import render, send
 from guichet.channels.email.door import MailDoor
@@ -16,6 +18,9 @@ class Email(Channel):
     name = NAME
     Settings = MailSettings
     capabilities = Capabilities(live=False, outbox=True, undo_seconds=10, attachments=True)
+
+    def addresses(self, entry_point: str, settings: MailSettings) -> Collection[str]:
+        return (settings.address, *settings.aliases)
 
     def parse(self, raw: bytes) -> Inbound:
         """Any bytes are some mail: nothing is refused here, the door has checked the size."""
