@@ -10,12 +10,13 @@ from contextlib import AsyncExitStack, contextmanager
 from typing import Any
 
 import uvicorn
+from fastapi import FastAPI
 from rich.console import Console
 from starlette.routing import Route
 
 from guichet.kit.clock import SystemClock
 from guichet.kit.errors import Refused
-from guichet.server.app import new_app, to_desk
+from guichet.server.app import Direct, new_app, to_desk
 from guichet.server.demo import Demo
 from guichet.server.node import Node
 from guichet.server.settings import ProcessSettings
@@ -42,13 +43,9 @@ async def run(settings: ProcessSettings, *, demo: bool = False, traffic: bool = 
         node.work()
         web = Web(node)
         opened.callback(web.close)
-        routes = web.routes()
         if shown is not None:
             await shown.begin(node.submit, node.directory, traffic=traffic)
-            routes.extend(shown.routes())
-        else:
-            routes.append(Route("/", to_desk))
-        app = new_app(node.build, lambda: health(node), routes)
+        app = Direct(application(node, web, shown), "/api/desk", web.desks)
         config = uvicorn.Config(
             app, loop="uvloop", ws="websockets-sansio", ws_per_message_deflate=False, log_config=None,
             access_log=False, timeout_graceful_shutdown=GRACE_SECONDS, lifespan="off", server_header=False,
@@ -57,6 +54,12 @@ async def run(settings: ProcessSettings, *, demo: bool = False, traffic: bool = 
         for line in shown.lines() if shown is not None else ():
             console.print("  " + line, highlight=False, soft_wrap=True)
         await _serve(_Server(config), listener, node)
+
+
+def application(node: Node, web: Web, shown: Demo | None = None) -> FastAPI:
+    """All that this process answers over HTTP."""
+    at_root = shown.routes() if shown is not None else [Route("/", to_desk)]
+    return new_app(node.build, lambda: health(node), [*web.routes(), *at_root])
 
 
 class _Server(uvicorn.Server):
