@@ -2,20 +2,40 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from guichet.events.routing import AgentConnected, OfferMade, PresenceChanged, TaskQueued
+from guichet.kit.plugins import BrokenPlugin
 from guichet.leader.state import Deadlines
+from guichet.routing import policies as folder
 from guichet.routing.decide import candidate, waiting
 from guichet.routing.engine import Engine
 from guichet.routing.model import AgentSpec, QueueSpec
 from guichet.routing.policy import MAX_RANK, Candidate, Policy, Waiting, policies
+from guichet.server import stages
 
 pytestmark = pytest.mark.contract
 
 POLICIES = policies()
+
+NEWEST = """
+NAME = "newest_x"
+VERSION = 3
+
+
+def pick_agent(task, candidates):
+    return max(candidates, key=lambda c: c.turn)
+
+
+def pick_task(agent, heads):
+    return max(heads, key=lambda head: head.number)
+"""
 
 times = st.integers(1_700_000_000_000, 1_900_000_000_000)
 tasks = st.builds(
@@ -131,3 +151,35 @@ def test_work_is_given_while_anybody_is_free_and_the_index_agrees_with_the_hook(
 def test_the_registry_refuses_two_policies_of_one_name() -> None:
     assert len({policy.label for policy in POLICIES.values()}) == len(POLICIES)
     assert {"longest_idle", "fewest_skills"} <= set(POLICIES)
+
+
+@pytest.fixture
+def beside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A second folder of policies beside the built-in one."""
+    monkeypatch.setattr(folder, "__path__", [*folder.__path__, str(tmp_path)])
+    yield tmp_path
+    monkeypatch.undo()
+    for name in [
+        name for name in sys.modules if name.startswith(f"{folder.__name__}.") and name.endswith("_x")
+    ]:
+        del sys.modules[name]
+        delattr(folder, name.rpartition(".")[2])
+
+
+def test_one_new_file_is_a_new_policy(beside: Path) -> None:
+    """A queue may name it, and the engine then asks it: here whoever became free last, not who waits longest."""
+    (beside / "newest_x.py").write_text(NEWEST)
+    found = policies()
+    assert set(found) - set(POLICIES) == {"newest_x"}
+    assert stages.rules().policies == set(found)
+    (offer,) = arrive(centre(found["newest_x"], found, 8), 0)
+    assert offer.agent == "a7"
+    assert offer.record.policy == "newest_x@3"
+    (usual,) = arrive(centre(found["longest_idle"], found, 8), 0)
+    assert usual.agent == "a0"
+
+
+def test_a_file_that_lacks_a_hook_is_named(beside: Path) -> None:
+    (beside / "half_x.py").write_text('NAME = "half_x"\nVERSION = 1\n')
+    with pytest.raises(BrokenPlugin, match="half_x must export pick_agent, pick_task"):
+        policies()
