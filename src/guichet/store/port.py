@@ -74,8 +74,7 @@ class Full(Refused):
 
 
 class Away(Refused, OSError):
-    """The database does not answer, or its disk fails. At the edge an answer, for whoever works on an error like
-    any other of the system's. `why` is for people who run the installation."""
+    """The database does not answer, or its disk fails: an answer at the edge, else an OSError. `why` is for logs."""
 
     def __init__(self, why: str) -> None:
         remedy = "the database does not answer: nothing was saved; try again in a moment"
