@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,7 +20,7 @@ from guichet.channels.webchat.protocol import MAX_FILE
 from guichet.channels.webchat.socket import BURST
 from guichet.kit import faults
 from guichet.kit.errors import Refused
-from guichet.leader.registry import Actor
+from guichet.leader.registry import Actor, Command
 from tests.support.centre import ORG, Centre
 from tests.support.waiting import wait_until
 
@@ -218,6 +219,54 @@ async def test_words_keep_their_order_when_the_first_are_refused_for_now(centre:
             faults.disarm_all()
         assert (await visitor.hear("ack", id="un"))["n"] == 1
         assert (await visitor.hear("ack", id="deux"))["n"] == 2
+
+
+@in_a_centre
+async def test_words_that_another_tab_said_hold_up_nobody(centre: Centre) -> None:
+    """Tabs share their outbox: what one was refused for now the other says, and neither says it again."""
+
+    def busy() -> None:
+        raise Refused("limited", "leader.busy", "wait")
+
+    token = (await centre.open_chat())["token"]
+    async with widget(centre, token) as one, widget(centre, token) as two:
+        faults.arm("channels.message.before_submit", busy)
+        try:
+            await one.say(op="say", id="un", text="un", attachments=[])
+            await one.hear("nack", id="un")
+        finally:
+            faults.disarm_all()
+        await two.say(op="say", id="un", text="un", attachments=[])
+        await two.hear("ack", id="un")
+        await one.say(op="say", id="deux", text="deux", attachments=[])
+        assert (await one.hear("ack", id="deux"))["n"] == 2
+
+
+@in_a_centre
+async def test_a_name_told_again_is_registered_once_and_leaves_no_trace_of_it(centre: Centre) -> None:
+    """Each time a line comes back the widget says who the visitor is."""
+    first = await centre.open_chat(name="Inès", email="ines@client.example")
+    before = await centre.facts()
+    for _ in range(2):
+        again = await centre.open_chat(name="Inès", email="ines@client.example", token=first["token"])
+        assert again["token"] == first["token"]
+    assert await centre.facts() == before
+    asked: list[str] = []
+    submit = centre.node.leading.leader.submit
+
+    def listening(command: Command) -> asyncio.Future[dict[str, Any]]:
+        asked.append(command.key)
+        return submit(command)
+
+    centre.node.leading.leader.submit = listening  # type: ignore[method-assign]
+    await centre.open_chat(name="Inès", email="ines@client.example", token=first["token"])
+    assert asked == []
+    changed = await centre.open_chat(name="Inès Diallo", email="ines@client.example", token=first["token"])
+    (key,) = asked
+    plain = sha256("\0".join(("Inès Diallo", "ines@client.example", "")).encode()).hexdigest()
+    assert plain[:16] not in key, "who knows the name could find it by its hash"
+    (row,) = await centre.rows("customer", customer=changed["customer"])
+    assert row["name"] == "Inès Diallo"
 
 
 @in_a_centre

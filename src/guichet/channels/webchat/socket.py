@@ -15,7 +15,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from guichet.channels.base import Cancel, Edge, Message, Place, Update
 from guichet.channels.inbound import ask, receive
-from guichet.channels.reading import conversation_row
+from guichet.channels.reading import conversation_row, said_before
 from guichet.channels.webchat import wire
 from guichet.channels.webchat.presence import leave
 from guichet.channels.webchat.protocol import (
@@ -48,6 +48,8 @@ TYPING_EVERY = SECOND
 AGAIN = frozenset({"limited", "unavailable"})
 """Refusals after which the widget says the same again."""
 VIEWS = ("visitor_thread", "conversation")
+LOOKED_BACK = 50
+"""Messages among which words are looked for that another tab may have said."""
 MAX_MARKS = 50
 """Messages of one update that are marked as delivered; more come only after a long absence."""
 
@@ -175,7 +177,7 @@ class Talk:
         visit, message = self.visit, inbound(frame)
         if not isinstance(message, Message):
             return
-        if self._owed and frame.id != self._owed:
+        if self._owed and frame.id != self._owed and not await self._was_said(self._owed):
             raise Refused("limited", "message.out_of_turn", "first say again what was refused before it")
         for file in message.attachments:
             if await self._edge.blobs.owner(file.address) != visit.customer:
@@ -195,6 +197,12 @@ class Talk:
         self._line.say(encode("ack", id=frame.id, conversation=visit.conversation, **known))
         if len(self._cancels) < len(VIEWS):
             await self._follow()
+
+    async def _was_said(self, ident: str) -> bool:
+        """Whether the conversation has these words of the visitor's: another tab may have said them."""
+        message = f"{self.visit.conversation}.{ident}"
+        said = await said_before(self._edge.reader, self.visit.conversation, None, LOOKED_BACK)
+        return any(row["message"] == message for row in said)
 
     async def _begin(self) -> None:
         if self._begun:

@@ -6,14 +6,19 @@ or the same words sent twice, can never open two.
 
 from __future__ import annotations
 
-import hashlib
 from typing import Annotated
 
 import msgspec
 
 from guichet.channels.base import Edge, Entry, Identity
 from guichet.channels.inbound import language_of, open_conversation, register_customer
-from guichet.channels.reading import customer_behind, is_known, latest_conversation
+from guichet.channels.reading import (
+    customer_behind,
+    customer_email,
+    customer_name,
+    is_known,
+    latest_conversation,
+)
 from guichet.channels.webchat.identity import MAX_TOKEN, Claims, verify
 from guichet.channels.webchat.settings import WebchatSettings
 from guichet.kit.clock import DAY
@@ -69,11 +74,13 @@ async def open_visit(edge: Edge, entry: Entry, asked: OpenRequest) -> tuple[str,
         visit = None  # somebody else is logged in now: another person's words must not be shown
     customer = visit.customer if visit else known or new_id()
     language = language_of(entry.config, asked.language)
+    if visit is not None and (claims is None or visit.identified) and await _told(edge, visit, name, email):
+        return asked.token, visit
     if visit is None or claims is not None or name or email:
         customer = await register_customer(
             edge,
             Actor("system", NAME, entry.org),
-            key=f"visit:{customer}:{_digest(name, email, asked.identity)}",
+            key=f"visit:{new_id()}",
             client=entry.config.client,
             customer=customer,
             identities=[Identity("account", claims.handle, proven=True)] if claims else [],
@@ -143,6 +150,13 @@ async def _running(edge: Edge, entry: Entry, customer: str) -> str | None:
     return str(row["conversation"]) if row is not None and row["state"] != "closed" else None
 
 
+async def _told(edge: Edge, visit: Visit, name: str, email: str) -> bool:
+    """Whether we know all that a visitor says of themselves: the widget says it whenever its line comes back."""
+    return (not name or name == await customer_name(edge.reader, visit.customer)) and (
+        not email or email == await customer_email(edge.reader, visit.customer)
+    )
+
+
 def _email(typed: str) -> str:
     typed = typed.strip()
     if typed and (typed.count("@") != 1 or " " in typed or len(typed) < 3):
@@ -153,7 +167,3 @@ def _email(typed: str) -> str:
 def _required(field: str, wanted: str, given: str) -> None:
     if wanted == "required" and not given:
         raise invalid(field, f"{field}.missing", "fill it in")
-
-
-def _digest(*parts: str) -> str:
-    return hashlib.sha256("\0".join(parts).encode("utf-8", "replace")).hexdigest()[:24]
