@@ -83,11 +83,13 @@ class Desks:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()  # websocket.connect
         try:
-            signed_in = await self._who(HTTPConnection(scope))
+            self.door.check_origin(HTTPConnection(scope))
         except Refused:
             await send({"type": "websocket.close", "code": 1008})
             return
         await send({"type": "websocket.accept"})
+        # From here to its entry in the list nothing waits: no change of rights can fall in between.
+        signed_in = await self.door.who(HTTPConnection(scope))
         if signed_in is None:
             await _refuse(send, "signed_out")
             return
@@ -109,14 +111,9 @@ class Desks:
                 del self._sockets[agent]
             self._presence.left(agent)
 
-    async def _who(self, connection: HTTPConnection) -> SignedIn | None:
-        """Whose session it is, if anybody's. Raises Refused: another site's page asks."""
-        self.door.check_origin(connection)
-        return await self.door.who(connection)
-
     def committed(self, committed: Committed) -> None:
-        """Takes in what one commit did; the directory must know it already."""
-        self.views.committed(committed)
+        """Takes in what one commit did; the directory must know it already. Rights first: what else the commit
+        holds is shown under the new ones."""
         for change in committed.changes:
             if change.table.name == "config":
                 org, kind, ident = map(str, change.key)
@@ -125,6 +122,7 @@ class Desks:
                 elif kind == "organisation":
                     for _, agent in [of for of in self._sockets if of[0] == org]:
                         self._reauthorise(org, agent)
+        self.views.committed(committed)
 
     def _reauthorise(self, org: str, agent: str) -> None:
         access = self._access_of(org, agent)

@@ -10,7 +10,8 @@ from guichet.desk.frames import MAX_FRAME
 from guichet.desk.socket import CHECK_SECONDS, MAX_SOCKETS, MAX_SUBSCRIPTIONS, MAX_WAITING
 from guichet.kit.clock import HOUR, SystemClock
 from guichet.kit.ids import new_id
-from guichet.store.rows import TABLES
+from guichet.leader.loop import Committed
+from guichet.store.rows import TABLES, Changes, Insert, Update
 from tests.support.desk_centre import HOST, DeskCentre, with_centre
 from tests.support.waiting import wait_until
 
@@ -241,6 +242,28 @@ async def test_lost_clearance_takes_the_rows_away_and_ends_what_is_forbidden(cen
     await centre.say("c1", "encore là ?")
     await centre.say("c2", "allô ?")
     assert (await browser.frame("delta"))["sub"] in ("waiting", "c2")
+
+
+@with_centre
+async def test_what_is_committed_with_a_loss_of_rights_is_shown_under_the_new_ones(
+    centre: DeskCentre,
+) -> None:
+    browser = await centre.desk("paul")
+    await browser.subscribe("my_work")
+    item = centre.node.directory.item("org", "agent", "paul")
+    assert item is not None
+    value = {**item.value.model_dump(mode="json"), "clients": []}
+    changes = Changes()
+    work = Insert(TABLES["work"], ("paul", "t9"), {"client": "shop", "state": "assigned"})
+    rights = Update(TABLES["config"], ("org", "agent", "paul"), {"version": item.version + 1, "value": value})
+    changes.add("org", [work, rights])
+    rows = list(changes.rows.values())
+    centre.node.directory.take(rows)
+    centre.web.desks.committed(Committed(0, 1, 1, 1, rows, [], False))
+    assert (await browser.frame())["op"] == "hello"
+    assert (await browser.frame())["rows"] == []
+    browser.send(op="ping")
+    assert (await browser.frame())["op"] == "pong"
 
 
 @with_centre
