@@ -7,6 +7,7 @@ export const adminEn = {
   "admin.any": "Any",
   "admin.none": "None",
   "admin.choose": "Choose",
+  "admin.copy_line": "Copy the line",
   "admin.copy": "Copy the link",
   "admin.copied": "Copied",
   "admin.by_system": "Guichet itself",
@@ -19,6 +20,10 @@ export const adminEn = {
   "admin.history_one": "History ({{count}} version)",
   "admin.history_other": "History ({{count}} versions)",
   "admin.inactive": "Not in use",
+  "embed.title": "On the client’s site",
+  "embed.label": "Line to paste",
+  "embed.hint":
+    "Put it once into each page, before </body>. The site’s address must be among “Sites that may show the chat”.",
   "admin.invite": "Invitation link",
   "admin.invite_hint": "Give this link to the agent: it opens once, to choose a password.",
   "admin.no_match": "Nothing matches",

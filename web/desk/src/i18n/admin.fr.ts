@@ -9,6 +9,7 @@ export const adminFr: Record<keyof typeof adminEn, string> = {
   "admin.any": "Indifférent",
   "admin.none": "Aucun",
   "admin.choose": "Choisir",
+  "admin.copy_line": "Copier la ligne",
   "admin.copy": "Copier le lien",
   "admin.copied": "Copié",
   "admin.by_system": "Guichet lui-même",
@@ -21,6 +22,10 @@ export const adminFr: Record<keyof typeof adminEn, string> = {
   "admin.history_one": "Historique ({{count}} version)",
   "admin.history_other": "Historique ({{count}} versions)",
   "admin.inactive": "Hors service",
+  "embed.title": "Sur le site du donneur d’ordre",
+  "embed.label": "Ligne à coller",
+  "embed.hint":
+    "À placer une fois dans chaque page, avant </body>. L’adresse du site doit figurer dans « Sites qui peuvent afficher le chat ».",
   "admin.invite": "Lien d’invitation",
   "admin.invite_hint": "Donnez ce lien à l’agent : il s’ouvre une fois, pour choisir un mot de passe.",
   "admin.no_match": "Rien ne correspond",

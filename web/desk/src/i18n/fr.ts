@@ -70,7 +70,7 @@ export const fr: Record<keyof typeof en, string> = {
   "presence.training": "Formation",
   "presence.meeting": "Réunion",
   "presence.back_office": "Arrière-guichet",
-  "presence.offline": "Hors service",
+  "presence.offline": "Absent",
   "presence.missed": "Propositions manquées",
   "presence.short.available": "Dispo",
   "presence.short.break": "Pause",
@@ -92,7 +92,7 @@ export const fr: Record<keyof typeof en, string> = {
   "doing.training": "Formation",
   "doing.meeting": "Réunion",
   "doing.back_office": "Arrière-guichet",
-  "doing.offline": "Hors service",
+  "doing.offline": "Absent",
 
   "missed.title": "Plus de proposition pour l’instant",
   "missed.hint":

@@ -32,7 +32,8 @@ export const settings = createStore<Settings>()(
       volume: 0.5,
       notifications: false,
       letters: true,
-      folded: false,
+      // Where there is no room beside the thread, the panel lies over it; app.css has the same width.
+      folded: innerWidth <= 1100,
     }),
     { name: NAME, storage: createJSONStorage(() => localStorage) },
   ),

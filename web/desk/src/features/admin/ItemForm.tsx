@@ -11,6 +11,7 @@ import { refusalOf } from "../../net/index.ts";
 import { commands } from "../../store/commands.ts";
 import { useTouched, type Item, type Schemas } from "./api.ts";
 import { FieldInput } from "./FieldInput.tsx";
+import { Embed } from "./Embed.tsx";
 import { History } from "./History.tsx";
 import { Invite } from "./Invite.tsx";
 import { LAYOUTS, type Kind } from "./layout.ts";
@@ -224,6 +225,9 @@ export function ItemForm({ kind, item, taken, schemas }: ItemFormProps): JSX.Ele
             </div>
           </section>
         ))}
+        {item !== null && schemas.channels[channel]?.properties?.["allowed_origins"] && (
+          <Embed entry={item.id} />
+        )}
         {item !== null && <History kind={kind} item={item} restore={(old) => void save(old)} />}
       </div>
     </form>
