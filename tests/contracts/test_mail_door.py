@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
 from email.message import EmailMessage
@@ -19,7 +20,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from guichet.channels import registry
+from guichet.channels import delivery, registry
 from guichet.channels.base import Outgoing
 from guichet.channels.email.channel import Email
 from guichet.channels.email.door import MailDoor
@@ -29,7 +30,9 @@ from guichet.channels.email.send import send_mail
 from guichet.channels.email.settings import MailSettings
 from guichet.kit import faults
 from guichet.kit.errors import Refused
-from guichet.leader.registry import Actor
+from guichet.leader.registry import Actor, Command
+from guichet.store.jobs import MAX_ATTEMPTS
+from guichet.store.port import Job
 from tests.support.centre import ADDRESS, ORG, Centre
 from tests.support.waiting import wait_until
 
@@ -334,6 +337,41 @@ async def test_a_reply_that_bounces_at_once_is_shown_so(centre: Centre) -> None:
     centre.relay.unknown = {INES}
     await centre.do(centre.agent(), "send_message", conversation=conversation, message="r1", text="Bonjour")
     await centre.until(lambda: _status(centre, conversation, 1, "bounced"), "the bounce is shown")
+
+
+@in_a_centre
+async def test_a_reply_that_is_given_up_says_so_also_after_a_crash(centre: Centre) -> None:
+    """The outcome is on record before the job is over: a process that dies in between does it again."""
+    await centre.available()
+    await post(centre, mail("Mon colis", "Bonjour", "a1"))
+    conversation = await only_conversation(centre)
+    await centre.accept(conversation)
+    edge, (kept, owner) = centre.node.edge, (centre.node.store.jobs, "dead worker")
+    payload: dict[str, str | int | None]
+    payload = {"org": ORG, "conversation": conversation, "message": "r1", "n": 2, "channel": "email"}
+    job = Job("j", delivery.QUEUE, f"{conversation}/r1/1", payload, delivery.GIVE_UP_AT, 0)
+    assert job.attempt < MAX_ATTEMPTS
+
+    async def dies(command: Command) -> dict[str, Any]:
+        raise ConnectionAbortedError("the process ends before it is recorded")
+
+    async def row() -> dict[str, Any]:
+        return cast("dict[str, Any]", (await centre.messages(conversation))[1])
+
+    centre.relay.refusals = [Refused("limited", "busy", "x")] * 3
+    await centre.do(centre.agent(), "send_message", conversation=conversation, message="r1", text="Bonjour")
+    await centre.until(lambda: _refused(centre, 1), "the first try was refused for now")
+    with pytest.raises(ConnectionAbortedError):
+        await delivery.send(replace(edge, submit=dies), job, owner)
+    assert (await row())["status"] == "queued"
+    assert await kept.dead() == []
+    await delivery.send(edge, msgspec.structs.replace(job, attempt=job.attempt + 1), owner)
+    await centre.until(lambda: _status(centre, conversation, 1, "failed"), "the reply is shown as failed")
+    assert (await row())["reason"] == "smtp.451"
+
+
+async def _refused(centre: Centre, times: int) -> bool:
+    return len(centre.relay.refusals) <= 3 - times
 
 
 @in_a_centre

@@ -19,6 +19,7 @@ from guichet.channels.work import work
 from guichet.kit.errors import Refused
 from guichet.kit.faults import declare, fault_point
 from guichet.leader.registry import Actor
+from guichet.store.jobs import MAX_ATTEMPTS
 from guichet.store.port import Job, Row
 
 QUEUE = "send"
@@ -29,6 +30,9 @@ PATIENCE = 90.0
 """Seconds that one try may take: less than the job's lease, or another worker would send it too."""
 MAX_FILES_SIZE = 25 * 1024 * 1024
 """Bytes of all files of one message together."""
+GIVE_UP_AT = MAX_ATTEMPTS - 1
+"""The try after which a reply has failed. One is left to say so, should this process die before it could: else the
+reply would be shown as on its way for ever."""
 TRIES, PAUSE = 30, 1.0
 """How often, and after how many seconds, an outcome is recorded again while the leader does not answer: sending
 the message once more would be worse."""
@@ -67,7 +71,8 @@ async def send(edge: Edge, job: Job, owner: str) -> None:
     fault_point(AFTER_SEND)
     if sent.status == "later":
         log.info("sending failed for now", job=job.id, attempt=job.attempt, reason=sent.reason)
-        if not await edge.jobs.failed(job, owner, sent.reason):
+        if job.attempt < GIVE_UP_AT:
+            await edge.jobs.failed(job, owner, sent.reason)
             return
         sent = Sent("failed", sent.reason)
     await _record(edge, job, sent)
