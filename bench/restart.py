@@ -22,12 +22,12 @@ from guichet.kit.clock import SECOND
 from guichet.kit.ids import new_id
 from guichet.leader.memory import Memory
 from guichet.leader.registry import COMMANDS, Actor, Command
-from guichet.leader.run import Run
+from guichet.leader.run import Run, encode_answer
 from guichet.leader.state import Missing, MissingRow
 from guichet.server import stages
 from guichet.server.app import DESK, WIDGET
 from guichet.server.leading import SHARD
-from guichet.store.port import Batch, Store
+from guichet.store.port import Answered, Batch, Store
 from tests.support.serving import Serving
 
 FACTS, OPEN = 1_000_000, 5_000
@@ -96,18 +96,20 @@ class History:
         memory = self._memory
         run = Run(memory.state, authorise, memory.seq, memory.t + 30 * SECOND)
         run.fire_deadlines()
+        answers: list[Answered] = []
         for command in commands:
-            while True:
+            answer: bytes | None = None
+            while answer is None:
                 try:
-                    run.command(command)
-                    break
+                    answer = encode_answer(run.command(command))
                 except (Missing, MissingRow):
                     streams, _ = run.look_ahead(commands)
                     await memory.load_streams(streams)
+            answers.append(Answered(ORG, str(command.actor), command.key, run.t, answer))
         for entry, personal in run.personal:
             entry.sealed = self._sealer.seal(entry, personal)
         rows = list(run.changes.rows.values())
-        await self._writer.append(Batch(SHARD, epoch, run.entries, [], rows, [], run.changes.jobs))
+        await self._writer.append(Batch(SHARD, epoch, run.entries, answers, rows, [], run.changes.jobs))
         memory.seq, memory.t = run.seq, run.t
         memory.state.forget_at_rest()
 
