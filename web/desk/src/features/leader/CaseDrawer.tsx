@@ -15,11 +15,14 @@ import { Since } from "../../shared/time.tsx";
 import { commands } from "../../store/commands.ts";
 import { useName, useNames } from "../../store/directory.ts";
 import { useMe } from "../../store/session.ts";
-import { useOnly, useView, type View } from "../../store/views.ts";
+import { useEach, useOnly, useView, type View } from "../../store/views.ts";
 import { readConversations } from "../customer/api.ts";
 import { Thread } from "../thread/Thread.tsx";
 import { doing } from "./figures.ts";
 import { PresenceMenu } from "./AgentsGrid.tsx";
+
+/** Tasks of a queue that are shown with the customer's name: each is a subscription of this socket's. */
+const NAMED = 30;
 
 /** What the drawer shows: a queue's line, an agent's hands, or one case. */
 export interface Shown {
@@ -121,15 +124,48 @@ function Case({
   );
 }
 
+/** Who waits, with what words, and where it stands: a leader looks for a person, not for a number. */
+function Waiting({
+  task,
+  conversation,
+}: {
+  task: TaskRow;
+  conversation: ConversationRow | undefined;
+}): JSX.Element {
+  const { t } = useTranslation();
+  const agent = useName("agent", task.agent);
+  return (
+    <span className="work-row-body">
+      <span className="work-row-line">
+        <strong className="cut">
+          {conversation ? conversation.customer_name || t("customer.nameless") : "…"}
+        </strong>
+        <span className="work-row-gap" />
+        <span className="soft cut">
+          {t(`task.${task.state}`)}
+          {task.agent !== null && ` · ${agent}`}
+        </span>
+        <Since at={task.since} />
+      </span>
+      <span className="work-row-line soft">
+        <span className="cut">{conversation?.last_words || conversation?.subject_line}</span>
+      </span>
+    </span>
+  );
+}
+
 function QueueLine({ queue, open }: { queue: string; open(conversation: string): void }): JSX.Element {
   const { t } = useTranslation();
   const { organisation } = useMe();
-  const agent = useNames("agent");
   const tasks = useView("waiting", organisation, (view: View<TaskRow>) => view.rows);
   const ready = useView("waiting", organisation, (view: View<TaskRow>) => view.ready);
   const rows = tasks
     .filter((task) => task.queue === queue && task.state !== "ended")
     .toSorted((a, b) => a.since - b.since);
+  const conversations = useEach(
+    "conversation",
+    rows.slice(0, NAMED).map((task) => task.conversation),
+  );
   if (!ready) return <Bones rows={6} height={36} label={t("app.loading")} />;
   if (rows.length === 0) return <Empty title={t("queues.empty")} hint={t("queues.empty_hint")} />;
   return (
@@ -137,12 +173,7 @@ function QueueLine({ queue, open }: { queue: string; open(conversation: string):
       {rows.map((task) => (
         <li key={task.task}>
           <button type="button" className="history-row bare" onClick={() => open(task.conversation)}>
-            <span className="work-row-line">
-              <span>{t(`task.${task.state}`)}</span>
-              <span className="soft cut">{task.agent === null ? "" : agent(task.agent)}</span>
-              <span className="work-row-gap" />
-              <Since at={task.since} />
-            </span>
+            <Waiting task={task} conversation={conversations.get(task.conversation)} />
           </button>
         </li>
       ))}
@@ -160,7 +191,8 @@ function Hands({ row, open }: { row: AgentStateRow; open(conversation: string): 
   return (
     <>
       <p className="hands">
-        <PresenceIcon presence={row.presence} /> {t(`doing.${doing(row)}`)} · <Since at={row.since} />
+        <PresenceIcon presence={row.presence} /> {t(`doing.${doing(row)}`)}{" "}
+        {row.since > 0 && <Since at={row.since} />}
         <span className="work-row-gap" />
         <PresenceMenu row={row} name={name} />
       </p>
