@@ -299,5 +299,10 @@ async def test_open_to_anybody_and_empty_of_anything(tmp_path: Path, counted: Co
             answer = await house.http().get(path)
             assert answer.status_code in (200, 307, 404, 503), (name, why)
             assert not seen_in(answer.text), (name, why)
+        here = httpx.ASGITransport(app=house.app, client=("127.0.0.1", 1))
+        async with httpx.AsyncClient(transport=here, base_url="http://desk.example") as probe:
+            figures = await probe.get("/metrics")
+        assert (figures.status_code, seen_in(figures.text)) == (200, set())
+        assert (await house.http().get("/metrics")).status_code == 404, "for this machine only"
 
     await in_a_house(tmp_path, walls, "sqlite", counted)
