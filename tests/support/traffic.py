@@ -187,7 +187,7 @@ class Traffic:
     def _next_note(self) -> dict[str, str] | None:
         known = [v.conversation for v in self.visitors[-VISITORS:] if v.conversation]
         return (
-            {"conversation": self.chance.pick(known), "text": f"Note {next(self._numbers)}"}
+            {"conversation": self.chance.pick(known), "text": f"Note.{next(self._numbers)}"}
             if known
             else None
         )
