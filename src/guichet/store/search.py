@@ -12,7 +12,6 @@ from collections.abc import Sequence
 
 import msgspec
 
-from guichet.events.base import Fact
 from guichet.store.followers import Item, live
 from guichet.store.port import Hit
 from guichet.store.side import Database, Dialect, Transaction
@@ -53,12 +52,25 @@ class _Said(msgspec.Struct):
     n: int = 0
 
 
+class _Withdrawn(msgspec.Struct):
+    """What it reads of a reply that was taken back: nobody said it."""
+
+    conversation: str
+    n: int
+
+
+class _Erased(msgspec.Struct):
+    customer: str
+
+
 class SearchIndex:
     """The `Follower`."""
 
     name = "search"
-    version = 1
-    facts = frozenset({"message.received", "message.queued", "note.added", "customer.erased"})
+    version = 2
+    facts = frozenset(
+        {"message.received", "message.queued", "message.withdrawn", "note.added", "customer.erased"}
+    )
 
     def create(self, prefix: str, dialect: Dialect) -> list[str]:
         words = ", words tsvector NOT NULL" if dialect == "postgres" else ""
@@ -68,6 +80,7 @@ class SearchIndex:
                 message text NOT NULL, n bigint NOT NULL, subject text, t bigint NOT NULL,
                 text text NOT NULL{words})""",
             f"CREATE INDEX {prefix}_subject ON {prefix}_entry (subject)",
+            f"CREATE INDEX {prefix}_place ON {prefix}_entry (conversation, n)",
         ]
         if dialect == "postgres":
             return [*statements, f"CREATE INDEX {prefix}_words ON {prefix}_entry USING gin (words)"]
@@ -86,12 +99,19 @@ class SearchIndex:
     async def apply(self, transaction: Transaction, prefix: str, items: Sequence[Item]) -> None:
         said: list[Item] = []
         for item in items:
-            if item.entry.type != "customer.erased":
+            if item.entry.type not in ("customer.erased", "message.withdrawn"):
                 said.append(item)
                 continue
             await self._add(transaction, prefix, said)
             said = []
-            await self._erase(transaction, prefix, _customer(item.fact))
+            if item.entry.type == "customer.erased":
+                erased = msgspec.convert(item.fact, _Erased, from_attributes=True)
+                await self._remove(transaction, prefix, "subject = ?", erased.customer)
+            else:
+                place = msgspec.convert(item.fact, _Withdrawn, from_attributes=True)
+                await self._remove(
+                    transaction, prefix, "conversation = ? AND n = ?", place.conversation, place.n
+                )
         await self._add(transaction, prefix, said)
 
     async def _add(self, transaction: Transaction, prefix: str, items: Sequence[Item]) -> None:
@@ -124,20 +144,16 @@ class SearchIndex:
             await transaction.many(sql, rows)
             await transaction.many(f"INSERT INTO {prefix}_words (rowid, words) VALUES (?, ?)", index)
 
-    async def _erase(self, transaction: Transaction, prefix: str, subject: str) -> None:
+    async def _remove(self, transaction: Transaction, prefix: str, where: str, *values: object) -> None:
         if transaction.dialect == "sqlite":
             # An index without content is told what it held.
-            sql = f"SELECT id, text FROM {prefix}_entry WHERE subject = ?"
+            sql = f"SELECT id, text FROM {prefix}_entry WHERE {where}"
             held = [
-                (number, " ".join(words_of(text))) for number, text in await transaction.read(sql, subject)
+                (number, " ".join(words_of(text))) for number, text in await transaction.read(sql, *values)
             ]
             sql = f"INSERT INTO {prefix}_words ({prefix}_words, rowid, words) VALUES ('delete', ?, ?)"
             await transaction.many(sql, held)
-        await transaction.write(f"DELETE FROM {prefix}_entry WHERE subject = ?", subject)
-
-
-def _customer(fact: Fact) -> str:
-    return str(getattr(fact, "customer"))  # noqa: B009 - the type is the vocabulary's, not the store's
+        await transaction.write(f"DELETE FROM {prefix}_entry WHERE {where}", *values)
 
 
 class Search:
