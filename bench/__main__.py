@@ -64,10 +64,7 @@ def measure(name: str) -> str | None:
         tables = msgspec.json.decode(result.read_bytes(), type=list[Table])
     for table in tables:
         print(table.text(), flush=True)
-    return (
-        f"<!-- {name} -->\n## {tables[0].title if len(tables) == 1 else name.capitalize()}\n\n{line}\n\n"
-        + "\n".join(table.text() for table in tables)
-    )
+    return f"<!-- {name} -->\n## bench.{name}\n\n{line}\n\n" + "\n".join(table.text() for table in tables)
 
 
 def sections() -> dict[str, str]:
