@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
@@ -15,10 +14,6 @@ from typing import Any, cast
 import aiosmtplib
 import msgspec
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from guichet.channels import delivery, registry
 from guichet.channels.base import Outgoing
@@ -34,6 +29,7 @@ from guichet.leader.registry import Actor, Command
 from guichet.store.jobs import MAX_ATTEMPTS
 from guichet.store.port import Job
 from tests.support.centre import ADDRESS, ORG, Centre
+from tests.support.certificate import certificate
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.contract
@@ -214,22 +210,6 @@ async def test_what_the_door_refuses(centre: Centre) -> None:
         await post(centre, looping)
     assert loop.value.code == 554
     assert len(await centre.rows("conversation")) == 1
-
-
-def certificate(folder: Path) -> Path:
-    """A certificate that nobody vouches for, with its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "mail.lune.example")])
-    begins = datetime(2026, 1, 1, tzinfo=UTC)
-    made = (
-        x509.CertificateBuilder(name, name, key.public_key(), 1, begins, begins + timedelta(days=9_999))
-        .sign(key, hashes.SHA256())
-        .public_bytes(serialization.Encoding.PEM)
-    )
-    pem, pkcs8 = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
-    path = folder / "mail.pem"
-    path.write_bytes(made + key.private_bytes(pem, pkcs8, serialization.NoEncryption()))
-    return path
 
 
 async def test_mail_may_come_encrypted(tmp_path: Path) -> None:

@@ -21,8 +21,10 @@ SECONDS = 240
 PLANTED = {
     "double": (
         "routing/folds.py",
-        "        self._unwait(task, t)\n        offer = Offer(fact.offer, task, agent, fact.deadline)\n"
-        '        task.state, task.offer = "offered", offer\n',
+        (
+            "        self._unwait(task, t)\n        offer = Offer(fact.offer, task, agent, fact.deadline)\n"
+            '        task.state, task.offer = "offered", offer\n'
+        ),
         "        offer = Offer(fact.offer, task, agent, fact.deadline)\n        task.offer = offer\n",
     ),
     "capacity": ("routing/model.py", "+ cost <= self.spec.capacity", "+ cost <= self.spec.capacity + 2"),
@@ -39,8 +41,8 @@ PLANTED = {
     ),
     "replay": (
         "routing/saved.py",
-        "agent.idle_since, agent.missed,\n    ) = saved[1:]",
-        "agent.idle_since, _,\n    ) = saved[1:]",
+        'floor.last_number, floor.last_turn = data["last_number"], data["last_turn"]',
+        'floor.last_turn = data["last_turn"]',
     ),
     "deterministic": (
         "routing/commands.py",
@@ -51,7 +53,7 @@ PLANTED = {
 """By property: file, what stands there, what the defect makes of it."""
 CAUGHT = {
     "double": ("Broken: double", "inserted twice"),
-    "replay": ("floor.agents",),
+    "replay": ("floor.",),
     "deterministic": ("floor.agents", "no reactor gives"),
 }
 """By what it is caught, where not by the books of that name."""

@@ -65,7 +65,9 @@ class Centre:
 
     @classmethod
     @asynccontextmanager
-    async def running(cls, folder: Path, clock: Clock | None = None, **settings: Any) -> AsyncIterator[Centre]:
+    async def running(
+        cls, folder: Path, clock: Clock | None = None, **settings: Any
+    ) -> AsyncIterator[Centre]:
         relay = Relay()
         sink = SmtpDoor(relay, "relay.example")
         relay_port = await sink.open("127.0.0.1", 0)

@@ -8,8 +8,6 @@ import json
 
 import phonenumbers
 
-PHONE_KINDS = frozenset({"phone", "sms", "whatsapp"})
-
 
 class IdentityHasher:
     """Hashes (organisation, client, kind, handle); the same person at two clients is two hashes."""
@@ -28,7 +26,7 @@ def normalised(kind: str, handle: str) -> str:
     handle = handle.strip()
     if kind == "email":
         return handle.casefold()
-    if kind in PHONE_KINDS:
+    if kind == "phone":
         try:
             return phonenumbers.format_number(phonenumbers.parse(handle), phonenumbers.PhoneNumberFormat.E164)
         except phonenumbers.NumberParseException:
