@@ -90,8 +90,8 @@ class Meter:
 
 def cpu_of(pid: int) -> float:
     """CPU seconds that a process and its children have used so far."""
-    total = 0.0
     root = psutil.Process(pid)
+    total = float(root.cpu_times().children_user + root.cpu_times().children_system)  # those that have ended
     for process in (root, *root.children(recursive=True)):
         try:
             times = process.cpu_times()
