@@ -290,6 +290,7 @@ await scene("13-speed", { axeToo: false }, async ({ page }) => {
   // The best of five: what the widget needs, not what a busy machine adds.
   const took = await page.evaluate(async () => {
     const root = document.querySelector("guichet-widget").shadowRoot;
+    // oxlint-disable-next-line unicorn/consistent-function-scoping -- this function runs in the page
     const frame = () => new Promise(requestAnimationFrame);
     const times = [];
     for (let i = 0; i < 5; i++) {

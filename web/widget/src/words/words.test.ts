@@ -28,10 +28,7 @@ describe("waiting", () => {
     [{ place: 4, low_s: 130, high_s: 230 }, "3 people before you. About 2 to 4 minutes to wait."],
     [{ place: 2, low_s: 70, high_s: 110 }, "1 person before you. About 1 to 2 minutes to wait."],
     [{ place: 2, low_s: 10, high_s: 110 }, "1 person before you. About 2 minutes to wait."],
-    [
-      { place: 1, low_s: 5, high_s: 40 },
-      "You are first in line. Less than a minute to wait.",
-    ],
+    [{ place: 1, low_s: 5, high_s: 40 }, "You are first in line. Less than a minute to wait."],
     [{ place: 3 }, "2 people before you. We cannot tell yet how long you will wait."],
   ])("%o reads %s", (waiting, text) => {
     expect(waitingWords(say, waiting)).toBe(text);
