@@ -109,7 +109,7 @@ def anywhere(part: Counters, ask: object) -> Scope:
     return Scope()
 
 
-@command("test_count", permission="work", scope=anywhere)
+@command("test_count", permission="system", scope=anywhere)
 def count(part: Counters, ask: Count, now: Now) -> Facts:
     total = part.get(ask.counter) + 1
     if ask.word == "crash in handler":
@@ -121,7 +121,7 @@ def count(part: Counters, ask: Count, now: Now) -> Facts:
     return answer
 
 
-@command("test_set_alarm", permission="work", scope=anywhere)
+@command("test_set_alarm", permission="system", scope=anywhere)
 def set_alarm(part: Counters, ask: SetAlarm, now: Now) -> Facts:
     part.get(ask.counter)
     yield AlarmSet(counter=ask.counter, due=ask.due)
