@@ -37,6 +37,7 @@ FEW = settings(
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
+KEYS = st.from_regex(r"[!-~]{1,20}", fullmatch=True) | st.text(min_size=1, max_size=20)
 SIGN_OUT = "/api/sign-out"
 
 
@@ -139,7 +140,7 @@ class Asking:
         name = operation.path.strip("/")
 
         @FEW
-        @given(case=operation.as_strategy(), key=st.text(min_size=1, max_size=20), choose=st.data())
+        @given(case=operation.as_strategy(), key=KEYS, choose=st.data())
         def ask(case: schemathesis.Case[Any], key: str, choose: st.DataObject) -> None:
             payload = case.body if isinstance(case.body, dict) else {}
             body: dict[str, Any] = {"name": name, "key": key, "payload": naming(self.known, payload, choose)}

@@ -219,9 +219,9 @@ async def test_a_reply_that_cannot_be_delivered_says_why(browser: Browser, post:
     await wait_until(both, "two conversations", UNDO_AND_DELIVERY)
     for row in await post.conversations():
         conversation = row["conversation"]
-        await post.command("take", f"take {conversation}", conversation=conversation)
+        await post.command("take", f"take:{conversation}", conversation=conversation)
         await post.command(
-            "send_message", f"say {conversation}", conversation=conversation, message=f"m{row['n']}{conversation}"[:64],
+            "send_message", f"say:{conversation}", conversation=conversation, message=f"m{row['n']}{conversation}"[:64],
             text="Bonjour, nous cherchons.", attachments=[],
         )  # fmt: skip
 

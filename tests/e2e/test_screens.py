@@ -303,9 +303,7 @@ def test_a_shift_without_a_mouse(browser: Browser, served: Demonstration) -> Non
     page.press("Tab")
     page.type(PASSWORD)
     page.press("Enter")
-    page.see(".rail-presence")
-    page.press("Alt+1")
-    page.see(".rail-presence[data-presence=available]")
+    lea.available()
 
     visitor.page.open("/demo/shop/corvelle")
     visitor.page.see(".launcher")
