@@ -208,7 +208,8 @@ def test_the_administrators_screens(browser: Browser, served: Demonstration, loo
     assert len(kinds) >= 12
     for path in kinds:
         kind = path.rpartition("/")[2]
-        page.open(path)
+        page.click(f".admin-kinds a[href='{path}']")
+        page.see(f".admin-kinds a[href='{path}'][aria-current=page]")
         page.see(".item-pane")
         if kind == "organisation":
             looker.at(page, "admin-organisation")
@@ -216,8 +217,8 @@ def test_the_administrators_screens(browser: Browser, served: Demonstration, loo
         page.click("[data-row] >> nth=0")
         page.see(".item-pane form")
         looker.at(page, f"admin-{kind}")
-        page.open(f"{path}/new")
-        page.see(".item-pane form")
+        page.click(".item-list-head button")
+        page.see(".item-list:not(:has([aria-current=true])) + .item-pane form")
         page.click(".item-head button[type=submit]")
         looker.at(page, f"admin-{kind}-new")
     assert not looker.verdict(), looker.verdict()
