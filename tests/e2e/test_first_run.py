@@ -81,7 +81,7 @@ async def test_a_centre_is_set_up_in_browsers(
     for number, words in enumerate(names):
         anne.fill(f"form input >> nth={number}", words)
     anne.press("Enter")
-    anne.see(".rail-presence")
+    anne.see(".admin-kinds")
     looker.at(anne, "set-up-done")
 
     anne.open("/desk/admin/client/new")

@@ -2,6 +2,7 @@ import { Button, PasswordInput, TextInput } from "@mantine/core";
 import { useState, type FormEvent, type JSX } from "react";
 import { useTranslation } from "react-i18next";
 
+import { go } from "../app/router.tsx";
 import { useRefusalWords } from "../i18n/index.ts";
 import { http, refusalOf } from "../net/index.ts";
 import { begin } from "../store/session.ts";
@@ -43,6 +44,7 @@ export default function SetUp(): JSX.Element {
         language,
         time_zone: Intl.DateTimeFormat().resolvedOptions().timeZone,
       });
+      go("/admin", { replace: true }); // a centre without queues and doors has nothing to do yet
       await begin();
     } catch (refused) {
       const refusal = refusalOf(refused);
