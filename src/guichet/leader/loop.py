@@ -69,13 +69,6 @@ def unavailable() -> Refused:
     return Refused("unavailable", "leader.unavailable", "nothing was saved; try again with the same key")
 
 
-def full() -> Refused:
-    """The answer while no space is left."""
-    return Refused(
-        "unavailable", "store.full", "the disk is full: nothing was saved; free space, then try again"
-    )
-
-
 class Leader:
     """Leads one shard. `run` ends when `stop` was called, or when another took over (Fenced)."""
 
@@ -226,7 +219,7 @@ class Leader:
             return await self._batch(waiting, again=True)
         except Exception as error:
             log.exception("batch failed", commands=len(waiting), error=type(error).__name__)
-            self._answer(waiting, [full() if isinstance(error, Full) else unavailable()] * len(waiting))
+            self._answer(waiting, [Full() if isinstance(error, Full) else unavailable()] * len(waiting))
             await self._reload()
             if starting or isinstance(error, Fenced):
                 raise
