@@ -1,0 +1,3 @@
+module guichet/mediaserver
+
+go 1.26
