@@ -28,7 +28,7 @@ from guichet.kit.errors import Refused
 from guichet.leader.registry import Actor, Command
 from guichet.store.jobs import MAX_ATTEMPTS
 from guichet.store.port import Job
-from tests.support.centre import ADDRESS, ORG, Centre
+from tests.support.centre import ADDRESS, CHECKED_BY, ORG, Centre
 from tests.support.certificate import certificate
 from tests.support.waiting import wait_until
 
@@ -176,6 +176,85 @@ async def test_somebody_elses_message_id_leads_nowhere(centre: Centre) -> None:
     await post(centre, forged)
     assert len(await centre.rows("conversation")) == 3
     assert len(await centre.rows("customer")) == 2
+
+
+def vouched(letter: EmailMessage, domain: str = "client.example") -> EmailMessage:
+    """The mail as the trusted server hands it on."""
+    letter["Authentication-Results"] = f"{CHECKED_BY}; dmarc=pass header.from={domain}"
+    return letter
+
+
+async def identities(centre: Centre, customer: object) -> set[tuple[object, object]]:
+    rows = await centre.rows("identity", customer=customer)
+    return {(row["kind"], row["proven"]) for row in rows if row["kind"] == "email"}
+
+
+async def headers(centre: Centre, conversation: str) -> list[dict[str, Any]]:
+    return [cast("dict[str, Any]", row["headers"]) for row in await centre.messages(conversation)]
+
+
+@in_a_centre
+async def test_a_sender_is_claimed_until_somebody_vouches(centre: Centre) -> None:
+    """All mails of one address lead to one customer; each says whether it is really from there."""
+    await post(centre, mail("Un", "Bonjour", "a1"))
+    (customer,) = await centre.rows("customer")
+    assert await identities(centre, customer["customer"]) == {("email", False)}
+    await post(centre, mail("Deux", "Bonjour", "a2", From="Ines <INES@client.example>"))
+    await post(centre, vouched(mail("Trois", "Bonjour", "a3")))
+    assert await identities(centre, customer["customer"]) == {("email", True)}
+    await post(centre, mail("Quatre", "Bonjour", "a4"))
+    assert [row["name"] for row in await centre.rows("customer")] == ["Inès Colin"]
+    rows = sorted(await centre.rows("conversation"), key=lambda row: int(str(row["opened_at"])))
+    said = {
+        str(r["subject_line"]): (await headers(centre, str(r["conversation"])))[0]["sender"] for r in rows
+    }
+    assert said == {"Un": "unverified", "Deux": "unverified", "Trois": "verified", "Quatre": "unverified"}
+    assert {row["customer"] for row in rows} == {customer["customer"]}
+
+
+@in_a_centre
+async def test_a_forged_reply_to_gets_nothing(centre: Centre) -> None:
+    await centre.available()
+    await post(centre, mail("Mon colis", "Bonjour", "a1", Reply_To="x@evil.example"))
+    conversation = await only_conversation(centre)
+    assert (await centre.rows("conversation"))[0]["reply_to"] == INES
+    await centre.accept(conversation)
+    assert (await reply(centre, conversation, "r1", "Demain."))["To"] == f"Inès Colin <{INES}>"
+    assert centre.relay.mails[-1][1] == [INES]
+    await post(
+        centre,
+        vouched(
+            mail("Re", "À la maison", "a2", In_Reply_To="<a1@client.example>", Reply_To="i@home.example")
+        ),
+    )
+    await centre.accept(conversation)
+    await reply(centre, conversation, "r2", "Bien.")
+    assert centre.relay.mails[-1][1] == ["i@home.example"]
+
+
+@in_a_centre
+async def test_another_sender_is_shown_as_such_and_turns_no_answer(centre: Centre) -> None:
+    await centre.available()
+    await post(centre, vouched(mail("Mon colis", "Bonjour", "a1")))
+    conversation = await only_conversation(centre)
+    await centre.accept(conversation)
+    ours = await reply(centre, conversation, "r1", "Il arrive demain.")
+    evil = vouched(
+        mail("Re", "Envoyez ici", "b1", From="X <x@evil.example>", In_Reply_To=ours["Message-ID"]),
+        "evil.example",
+    )
+    await post(centre, evil)
+    assert await only_conversation(centre) == conversation
+    assert len(await centre.rows("customer")) == 1
+    found = (await headers(centre, conversation))[2]
+    assert (found["from"], found["other_sender"], found["sender"]) == ("x@evil.example", "yes", "verified")
+    await centre.accept(conversation)
+    answer = await reply(centre, conversation, "r2", "Non.")
+    assert centre.relay.mails[-1][1] == [INES]
+    assert "Envoyez ici" not in answer.get_content()
+    assert "> Bonjour" in answer.get_content()
+    await post(centre, mail("Re", "C'est moi", "a2", In_Reply_To=answer["Message-ID"]))
+    assert "other_sender" not in (await headers(centre, conversation))[4]
 
 
 @in_a_centre

@@ -33,6 +33,8 @@ from tests.support.waiting import wait_until
 
 ORG = "org"
 ADDRESS = "bonjour@lune.example"
+CHECKED_BY = "mx.lune.example"
+"""The server whose word about senders the mailbox trusts."""
 
 
 class Relay:
@@ -117,7 +119,9 @@ class Centre:
             "name": "Paul Martin", "email": "paul@lune.example", "site": "lyon", "clients": ["*"],
             "languages": ["fr", "en"],
         }  # fmt: skip
-        mailbox: dict[str, object] = {"address": ADDRESS, "aliases": ["aide@lune.example"]}
+        mailbox: dict[str, object] = {
+            "address": ADDRESS, "aliases": ["aide@lune.example"], "checked_by": CHECKED_BY,
+        }  # fmt: skip
         values: list[tuple[str, str, dict[str, object]]] = [
             ("client", "lune", {"name": "Boutique Lune", "mark": "L"}),
             ("site", "lyon", {

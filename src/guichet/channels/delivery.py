@@ -112,7 +112,7 @@ async def _outgoing(edge: Edge, org: str, row: Row) -> tuple[Outgoing, Channel]:
     except (Refused, ValidationError) as error:
         raise CannotSend("entry_point.broken") from error
     earlier = tuple(await said_before(edge.reader, conversation, n, EARLIER))
-    to = _answered(earlier) or await customer_email(edge.reader, str(about["customer"]))
+    to = str(about["reply_to"] or "") or await customer_email(edge.reader, str(about["customer"]))
     if not to:
         raise CannotSend("customer.no_address")
     client = directory.find(org, Client, str(about["client"]))
@@ -138,15 +138,6 @@ async def _outgoing(edge: Edge, org: str, row: Row) -> tuple[Outgoing, Channel]:
         parts=await _files(edge, row),
     )
     return outgoing, medium
-
-
-def _answered(earlier: tuple[Row, ...]) -> str:
-    """Where the customer last wrote from, or asked to be answered."""
-    for row in earlier:
-        headers = row["headers"]
-        if row["kind"] == "customer" and isinstance(headers, dict) and headers.get("reply_to"):
-            return str(headers["reply_to"])
-    return ""
 
 
 async def _files(edge: Edge, row: Row) -> tuple[Part, ...]:

@@ -43,7 +43,7 @@ async def register_customer(
     anonymous: bool = False,
 ) -> str:
     """Makes the customer known, its key durable first; gives the id to use from now on, which is another one
-    when an identity belongs to somebody already. Raises Refused."""
+    when an identity belongs to somebody already. What is "" is left as it is. Raises Refused."""
     await edge.keys.ensure(customer)
     claimed = [
         {
@@ -57,7 +57,7 @@ async def register_customer(
     answer = await edge.submit(
         ask(
             "register_customer", key, actor, customer=customer, client=client, anonymous=anonymous,
-            identities=claimed, name=clean(name) or None, email=email or None, language=language,
+            identities=claimed, name=clean(name) or None, email=email or None, language=language or None,
         )
     )  # fmt: skip
     return str(answer.get("customer", customer))

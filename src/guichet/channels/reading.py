@@ -32,11 +32,13 @@ async def customer_behind(reader: Reader, identity_hash: str) -> str | None:
     identity = await reader.row(IDENTITY, (identity_hash,))
     if identity is None:
         return None
-    customer = str(identity["customer"])
+    return await remaining(reader, str(identity["customer"]))
+
+
+async def remaining(reader: Reader, customer: str) -> str | None:
+    """Who a customer is now: the one that remains where customers were merged; None: erased, or never there."""
     row = await reader.row(CUSTOMER, (customer,))
-    if row is None:
-        return None
-    return str(row["merged_into"] or customer)
+    return str(row["merged_into"] or customer) if row is not None else None
 
 
 async def is_known(reader: Reader, customer: str) -> bool:

@@ -84,7 +84,10 @@ def show_received(part: Conversations, fact: MessageReceived, at: At) -> Iterato
         "internal": False,
     }
     yield Insert(MESSAGE, (fact.conversation, fact.n), values)
-    yield _last(c, fact, "customer", at)
+    last = _last(c, fact, "customer", at)
+    if reply_to := fact.headers.get("reply_to"):
+        last.values["reply_to"] = reply_to
+    yield last
 
 
 @project(MessageQueued)

@@ -20,6 +20,7 @@ CONVERSATION = table(
         "state": "text",
         "subject_line": "text",
         "customer_name": "text",
+        "reply_to": "text",  # where the next reply goes, once the customer has said so
         "last_words": "text",
         "last_author": "text",
         "last_at": "int",

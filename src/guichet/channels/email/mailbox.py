@@ -7,11 +7,13 @@ from collections.abc import Sequence
 import structlog
 
 from guichet.channels.base import Delivery, Edge, Entry, Identity, Inbound, Message
+from guichet.channels.email.automatic import Report
 from guichet.channels.email.mime import Mail, Mailbox
 from guichet.channels.email.parser import MailParser
+from guichet.channels.email.proof import is_verified
 from guichet.channels.email.threads import conversation_id, find_conversation, our_message
 from guichet.channels.inbound import ask, open_conversation, receive, register_customer
-from guichet.channels.reading import customer_behind, message_row
+from guichet.channels.reading import customer_behind, message_row, remaining
 from guichet.channels.registry import entries
 from guichet.kit.errors import Refused
 from guichet.kit.faults import declare, fault_point
@@ -34,11 +36,19 @@ def as_inbound(mail: Mail, sender: Mailbox) -> Inbound:
         return Delivery(
             event=mail.event, status=report.status, message=report.message_id, reason=report.reason
         )
+    return as_message(mail, sender)
+
+
+def as_message(mail: Mail, sender: Mailbox, *, verified: bool = False, other: bool = False) -> Message:
+    """A mail that is no report. `verified`: it comes from `sender` for certain; `other`: the conversation is another
+    customer's. An answer goes to Reply-To only where a verified sender asks for it, and never to `other`."""
     headers = {
         "message_id": mail.message_id,
         "references": " ".join(reversed(mail.references)),
         "from": sender.address,
-        "reply_to": (mail.reply_to or sender).address,
+        "sender": "verified" if verified else "unverified",
+        "other_sender": "yes" if other else "",
+        "reply_to": "" if other else ((verified and mail.reply_to) or sender).address,
         "to": ", ".join(box.address for box in mail.to),
         "cc": ", ".join(box.address for box in mail.cc),
         "subject": mail.subject,
@@ -48,7 +58,7 @@ def as_inbound(mail: Mail, sender: Mailbox) -> Inbound:
     return Message(
         event=mail.event,
         text=mail.text or mail.subject or "…",
-        sender=Identity("email", sender.address, proven=True),
+        sender=Identity("email", sender.address, proven=verified),
         name=sender.name,
         subject=mail.subject,
         html=mail.html,
@@ -101,34 +111,24 @@ class Mailroom:
         sender = mail.sender or Mailbox(
             envelope_sender or f"nobody@{entry.settings.address.rpartition('@')[2]}"
         )
-        inbound = as_inbound(mail, sender)
-        if isinstance(inbound, Delivery):
-            await self._record(entry, inbound)
-        elif isinstance(inbound, Message):
-            await self._receive(entry, plus, mail, inbound, sender)
+        if mail.report is not None:
+            await self._record(entry, mail.event, mail.report)
+        else:
+            await self._receive(entry, plus, mail, sender)
 
-    async def _receive(self, entry: Entry, plus: str, mail: Mail, message: Message, sender: Mailbox) -> None:
+    async def _receive(self, entry: Entry, plus: str, mail: Mail, sender: Mailbox) -> None:
         edge, actor = self._edge, Actor("system", NAME, entry.org)
-        client, address = entry.config.client, Identity("email", sender.address, proven=True)
-        known = await customer_behind(
-            edge.reader, edge.hasher(entry.org, client, address.kind, address.handle)
-        )
-        row = await find_conversation(edge, entry, mail, plus, known)
+        verified = is_verified(mail, entry.settings.checked_by)
+        owner, proven = await self._owner(entry, sender.address)
+        row = await find_conversation(edge, entry, mail, plus, owner)
+        other = row is not None and owner != await remaining(edge.reader, str(row["customer"]))
+        if not other and (owner is None or (verified and not proven)):
+            owner = await self._register(entry, mail, sender, owner, verified=verified)
         if row is not None:
             conversation, customer = str(row["conversation"]), str(row["customer"])
         else:
-            customer = known or await register_customer(
-                edge,
-                actor,
-                key=f"from:{entry.id}:{mail.event}",
-                client=client,
-                customer=new_id(),
-                identities=[address],
-                name=sender.name,
-                email=sender.address,
-                language=entry.config.language,
-            )
-            conversation = conversation_id(entry, mail.event)
+            assert owner is not None, "whoever is no stranger was registered"
+            conversation, customer = conversation_id(entry, mail.event), owner
             await open_conversation(
                 edge,
                 actor,
@@ -141,22 +141,53 @@ class Mailroom:
         await receive(
             edge,
             actor,
-            message,
+            as_message(mail, sender, verified=verified, other=other),
             key=f"mail:{entry.id}:{mail.event}",
             conversation=conversation,
             customer=customer,
             message_id=mail.event,
         )
 
-    async def _record(self, entry: Entry, news: Delivery) -> None:
+    async def _owner(self, entry: Entry, address: str) -> tuple[str | None, bool]:
+        """Who writes under this address, and whether it was ever verified that it is theirs."""
+        for identity in (Identity("email", address), _unverified(address)):
+            key = self._edge.hasher(entry.org, entry.config.client, identity.kind, identity.handle)
+            found = await customer_behind(self._edge.reader, key)
+            if found is not None:
+                return found, identity.kind == "email"
+        return None, False
+
+    async def _register(
+        self, entry: Entry, mail: Mail, sender: Mailbox, owner: str | None, *, verified: bool
+    ) -> str:
+        address = Identity("email", sender.address, proven=verified)
+        return await register_customer(
+            self._edge,
+            Actor("system", NAME, entry.org),
+            key=f"from:{entry.id}:{mail.event}",
+            client=entry.config.client,
+            customer=owner or new_id(),
+            identities=[address] if verified else [address, _unverified(sender.address)],
+            name=sender.name if owner is None else "",
+            email=sender.address if owner is None else "",
+            language=entry.config.language if owner is None else "",
+        )
+
+    async def _record(self, entry: Entry, event: str, report: Report) -> None:
         edge = self._edge
-        ours = our_message(edge, entry.org, news.message)
+        ours = our_message(edge, entry.org, report.message_id)
         row = await message_row(edge.reader, *ours) if ours is not None else None
         if ours is None or row is None:
             log.info("report about a mail that is not ours", entry_point=entry.id)
             return
         command = ask(
-            "record_delivery", f"report:{news.event}", Actor("system", NAME, entry.org), conversation=ours[0],
-            message=row["message"], status=news.status, reason=news.reason or None,
+            "record_delivery", f"report:{event}", Actor("system", NAME, entry.org), conversation=ours[0],
+            message=row["message"], status=report.status, reason=report.reason or None,
         )  # fmt: skip
         await edge.submit(command)
+
+
+def _unverified(address: str) -> Identity:
+    """Mail has come under this address, which is all that this says: whoever writes so finds back what they wrote
+    before, but owns nothing. Hence another kind than the address itself."""
+    return Identity("mail_sender", address.casefold(), proven=True)

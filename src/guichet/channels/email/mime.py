@@ -36,6 +36,8 @@ MAX_TEXT = 32 * 1024
 MAX_QUOTED = 4_000
 """Characters of the quoted mail, likewise."""
 MAX_REFERENCES = 50
+MAX_RESULTS = 20
+"""Headers with results of checks that are read, the topmost first."""
 
 _CONTAINER = re.compile(rb"boundary\s*=|content-type:\s*message/", re.IGNORECASE)
 _BOUNDARY = re.compile(rb"boundary\s*=\s*(?:\"([^\"\r\n]{1,200})\"|([^\s;\"]{1,200}))", re.IGNORECASE)
@@ -59,6 +61,10 @@ class Mail(msgspec.Struct, frozen=True, kw_only=True):
     references: tuple[str, ...] = ()
     """What it answers, nearest first."""
     sender: Mailbox | None = None
+    one_sender: bool = False
+    """Whether the mail names exactly one."""
+    results: tuple[str, ...] = ()
+    """What servers say of its sender (or somebody in their name), topmost first; see `proof.py`."""
     reply_to: Mailbox | None = None
     to: tuple[Mailbox, ...] = ()
     cc: tuple[Mailbox, ...] = ()
@@ -99,13 +105,15 @@ def parse_mail(raw: bytes, envelope_sender: str | None = None) -> Mail:
     if len(quoted) > MAX_QUOTED:
         files.append(Part("quoted.txt", "text/plain", quoted.encode()))
         quoted = quoted[:MAX_QUOTED]
-    sender = _mailboxes(_raw(tree, "from"))[:1]
+    senders = _mailboxes(" , ".join(_raws(tree, "from")))
     reply_to = _mailboxes(_raw(tree, "reply-to"))[:1]
     return Mail(
         event=_event(raw, header),
         message_id=next(iter(_ID.findall(header.get("message-id", ""))), ""),
         references=_references(header),
-        sender=sender[0] if sender else None,
+        sender=senders[0] if senders else None,
+        one_sender=len(senders) == 1,
+        results=tuple(_raws(tree, "authentication-results")[:MAX_RESULTS]),
         reply_to=reply_to[0] if reply_to else None,
         to=tuple(_mailboxes(_raw(tree, "to"))[:50]),
         cc=tuple(_mailboxes(_raw(tree, "cc"))[:50]),
@@ -271,11 +279,15 @@ def _headers(tree: Message) -> dict[str, str]:
 
 
 def _raw(tree: Message, wanted: str) -> str:
-    """A header as it stands: addresses are told apart before their names are decoded."""
-    for name, value in tree.raw_items():
-        if name.lower() == wanted:
-            return " ".join(str(value)[:16_384].split())
-    return ""
+    """The first of a header; see `_raws`."""
+    return next(iter(_raws(tree, wanted)), "")
+
+
+def _raws(tree: Message, wanted: str) -> list[str]:
+    """A header as it stands, each time it does: addresses are told apart before their names are decoded."""
+    return [
+        " ".join(str(value)[:16_384].split()) for name, value in tree.raw_items() if name.lower() == wanted
+    ]
 
 
 def _mailboxes(raw: str) -> list[Mailbox]:

@@ -64,7 +64,7 @@ def _chain(message: Outgoing, domain: str) -> tuple[str, list[str]]:
         headers = row["headers"] if isinstance(row["headers"], dict) else {}
         if row["kind"] == "agent" and row["status"] in ("sent", "delivered", "read"):
             chain.append(message_id(message.token, int(str(row["n"])), domain))
-        elif row["kind"] == "customer" and headers.get("message_id"):
+        elif _is_theirs(row) and headers.get("message_id"):
             older = str(headers.get("references") or "").split()
             chain += [*older, str(headers["message_id"])]
             answered = str(headers["message_id"])
@@ -77,8 +77,14 @@ def _chain(message: Outgoing, domain: str) -> tuple[str, list[str]]:
 
 
 def _text(message: Outgoing) -> str:
-    quote = next((row for row in message.earlier if row["kind"] == "customer"), None)
+    quote = next((row for row in message.earlier if _is_theirs(row)), None)
     return message.text.rstrip() + "\n" + (_quote(quote, message) if quote is not None else "")
+
+
+def _is_theirs(row: Row) -> bool:
+    """Whether the customer wrote it: what others sent into the thread is not theirs to be quoted to."""
+    headers = row["headers"]
+    return row["kind"] == "customer" and not (isinstance(headers, dict) and headers.get("other_sender"))
 
 
 def _quote(row: Row, message: Outgoing) -> str:

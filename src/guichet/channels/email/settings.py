@@ -41,6 +41,12 @@ class MailSettings(ChannelSettings):
     """Where customers write, and from where we answer."""
     aliases: list[Address] = Field(default=[], max_length=50)
     """Other addresses whose mail arrives here."""
+    checked_by: Annotated[
+        str, StringConstraints(strip_whitespace=True, pattern=r"^[A-Za-z0-9._-]{0,253}$")
+    ] = ""
+    """The mail server that takes this mailbox's mail from the outside, by the name that it writes into
+    Authentication-Results; empty: nobody checks, no sender counts as verified. It must remove headers that others
+    wrote in its name (RFC 8601, section 5), and no mail may reach our door but through it."""
     from_name: Annotated[str, StringConstraints(max_length=80)] = ""
     """Shown as the sender; empty: the client's name."""
     relay: Relay | None = None

@@ -247,7 +247,13 @@ class History:
         message = self._chance.id_at(self._past.t)
         headers: dict[str, str] = {}
         if talk.channel == MAIL:
-            headers = {"message_id": f"<{message}@mail.example>"}
+            address = talk.dialogue.address
+            headers = {
+                "message_id": f"<{message}@mail.example>",
+                "from": address,
+                "sender": "verified",
+                "reply_to": address,
+            }
         self._past.ask(
             "receive_message", "system", talk.channel, conversation=talk.id, message=f"{talk.id}.{message}",
             text=text, headers=headers, sent_at=self._past.t,

@@ -10,6 +10,7 @@ from guichet.accounts.passwords import Passwords
 from guichet.customers.identity import IdentityHasher
 from guichet.kit.clock import DAY, Instant
 from guichet.server.demo.history import CHAT, DAYS, MAIL, History
+from guichet.server.demo.mailbox import CHECKED_BY
 from guichet.server.demo.operator import ORG, PASSWORD, PEOPLE, configuration
 from guichet.server.demo.past import Past, append
 from guichet.server.leading import SHARD
@@ -58,6 +59,7 @@ def invent(hasher: IdentityHasher, now: Instant, relay: tuple[str, int], seed_nu
         settings = value.get("settings", {})
         if "address" in settings:
             settings["relay"] = {"host": host, "port": port, "tls": "none"}
+            settings["checked_by"] = CHECKED_BY
         version = 1 if (kind, ident) == ("agent", administrator.id) else 0
         past.ask("set_config", "system", "setup", kind=kind, id=ident, value=value, expected_version=version)
     for _ in past.news():

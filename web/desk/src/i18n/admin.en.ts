@@ -169,6 +169,7 @@ export const adminEn = {
   "field.show_country": "Show from which country one answers",
   "field.identity_secret": "Name of the signing secret",
   "field.aliases": "Other addresses",
+  "field.checked_by": "Server that checks senders",
   "field.from_name": "Sender’s name",
   "field.relay": "Outgoing server of its own",
   "field.host": "Server",
@@ -222,6 +223,8 @@ export const adminEn = {
   "hint.relay": "Send through another server than the installation’s",
   "hint.aliases": "Mail to these arrives here too. Enter after each.",
   "hint.from_name": "As customers see it, for example Maison Lumen.",
+  "hint.checked_by":
+    "The name your receiving server writes into Authentication-Results, for example mx.example.org. Only if all mail comes through it.",
   "option.tls.none": "None",
   "option.tls.starttls": "STARTTLS",
   "option.tls.tls": "TLS",

@@ -174,6 +174,7 @@ export const adminFr: Record<keyof typeof adminEn, string> = {
   "field.show_country": "Dire depuis quel pays on répond",
   "field.identity_secret": "Nom du secret de signature",
   "field.aliases": "Autres adresses",
+  "field.checked_by": "Serveur qui vérifie les expéditeurs",
   "field.from_name": "Nom de l’expéditeur",
   "field.relay": "Serveur d’envoi particulier",
   "field.host": "Serveur",
@@ -228,6 +229,8 @@ export const adminFr: Record<keyof typeof adminEn, string> = {
   "hint.relay": "Envoyer par un autre serveur que celui de l’installation",
   "hint.aliases": "Le courrier pour celles-ci arrive ici aussi. Entrée après chacune.",
   "hint.from_name": "Tel que le client final le voit, par exemple Maison Lumen.",
+  "hint.checked_by":
+    "Le nom que votre serveur de réception écrit dans Authentication-Results, par exemple mx.example.org. Seulement si tout le courrier passe par lui.",
   "option.tls.none": "Aucun",
   "option.tls.starttls": "STARTTLS",
   "option.tls.tls": "TLS",

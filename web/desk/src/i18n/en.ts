@@ -193,6 +193,12 @@ export const en = {
   "mail.cannot_show": "The mail's layout could not be loaded.",
   "mail.pictures_off": "Pictures from elsewhere are not loaded, so that the sender learns nothing.",
   "mail.show_pictures": "Show them",
+  "mail.unverified": "Sender not verified",
+  "mail.unverified_hint":
+    "Nobody vouches that this mail comes from this address. Ask for proof before you give away or change anything.",
+  "mail.other_sender": "Not the customer’s address",
+  "mail.other_sender_hint":
+    "Somebody else wrote into this conversation. Your reply still goes to the customer.",
   "mail.from": "From",
   "mail.to": "To",
   "mail.cc": "Copy",
@@ -205,6 +211,7 @@ export const en = {
   "composer.note_hint": "For colleagues only. The customer never sees it.",
   "composer.note_field": "A note for your colleagues",
   "composer.reply_field": "Your reply to {{name}}",
+  "composer.goes_to": "To {{address}}",
   "composer.as": "{{channel}}, through {{door}}, as {{agent}}",
   "composer.add_note": "Add note",
   "composer.send": "Send",

@@ -200,6 +200,12 @@ export const fr: Record<keyof typeof en, string> = {
   "mail.cannot_show": "La mise en page du courrier n’a pas pu être chargée.",
   "mail.pictures_off": "Les images distantes ne sont pas chargées : l’expéditeur n’apprend rien.",
   "mail.show_pictures": "Les afficher",
+  "mail.unverified": "Expéditeur non vérifié",
+  "mail.unverified_hint":
+    "Rien n’atteste que ce courrier vient de cette adresse. Demandez une preuve avant de communiquer ou de modifier quoi que ce soit.",
+  "mail.other_sender": "Pas l’adresse du client final",
+  "mail.other_sender_hint":
+    "Quelqu’un d’autre a écrit dans cette conversation. Votre réponse part toujours au client final.",
   "mail.from": "De",
   "mail.to": "À",
   "mail.cc": "Copie",
@@ -212,6 +218,7 @@ export const fr: Record<keyof typeof en, string> = {
   "composer.note_hint": "Pour vos collègues seulement. Le client final ne la voit jamais.",
   "composer.note_field": "Une note pour vos collègues",
   "composer.reply_field": "Votre réponse à {{name}}",
+  "composer.goes_to": "À {{address}}",
   "composer.as": "{{channel}}, par {{door}}, signé {{agent}}",
   "composer.add_note": "Ajouter la note",
   "composer.send": "Envoyer",

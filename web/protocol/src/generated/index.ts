@@ -61,6 +61,7 @@ export interface ConversationRow {
   state: ConversationState;
   subject_line: string | null;
   customer_name: string | null;
+  reply_to: string | null;
   last_words: string | null;
   last_author: Author | null;
   last_at: number;

@@ -267,6 +267,11 @@ export function Composer({ conversation, mine }: ComposerProps): JSX.Element {
           ) : (
             <>
               {row && <ClientMark client={row.client} whole />}
+              {row?.reply_to && (
+                <span className="cut" title={row.reply_to}>
+                  {t("composer.goes_to", { address: row.reply_to })}
+                </span>
+              )}
               <span className="soft cut">
                 {t("composer.as", { channel: channelName, door, agent: me.name })}
               </span>

@@ -1,13 +1,13 @@
 import type { MessageRow } from "@guichet/protocol";
-import { IconLock } from "@tabler/icons-react";
-import { memo, useState, type JSX } from "react";
+import { IconAlertTriangle, IconLock, IconUserQuestion } from "@tabler/icons-react";
+import { memo, useMemo, useState, type JSX } from "react";
 import { useTranslation } from "react-i18next";
 
 import { useFormat, type Key } from "../../i18n/index.ts";
 import { useName } from "../../store/directory.ts";
 import { Attachments } from "./Attachments.tsx";
-import { HtmlMail } from "./HtmlMail.tsx";
-import type { Event, Pending } from "./items.ts";
+import { HtmlMail, picturesIn, useHtmlMail } from "./HtmlMail.tsx";
+import { isOthers, type Event, type Pending } from "./items.ts";
 import { Status } from "./Status.tsx";
 import { foldQuoted, linkify } from "./text.ts";
 
@@ -104,6 +104,26 @@ function Mail({ row }: { row: MessageRow }): JSX.Element {
 export function EventLine({
   at,
   event,
+      <Files row={row} {...(between ? { but: between } : {})} />
+    </>
+  );
+}
+
+/** What one must know before one believes a mail: who wrote it, and whether that is certain. */
+function Doubts({ headers }: { headers: Record<string, string> }): JSX.Element {
+  const { t } = useTranslation();
+  return (
+    <>
+      {isOthers(headers) && (
+        <span className="tag" data-tone="warn" title={t("mail.other_sender_hint")}>
+          <IconUserQuestion size={12} aria-hidden /> {t("mail.other_sender")}
+        </span>
+      )}
+      {headers["sender"] === "unverified" && (
+        <span className="tag" data-tone="warn" title={t("mail.unverified_hint")}>
+          <IconAlertTriangle size={12} aria-hidden /> {t("mail.unverified")}
+        </span>
+      )}
   agent,
 }: {
   at: number;
@@ -146,7 +166,8 @@ export const MessageLine = memo(function MessageLine({
     </time>
   );
 
-  const speaker = row.kind === "customer" ? customer : agent;
+  const speaker =
+    row.kind !== "customer" ? agent : isOthers(row.headers) ? (row.headers?.["from"] ?? "") : customer;
   const mail = row.html_blob !== null || (row.headers !== null && Object.keys(row.headers).length > 0);
   return (
     <div
@@ -171,6 +192,7 @@ export const MessageLine = memo(function MessageLine({
           {mail ? <Mail row={row} /> : <Words text={row.text ?? ""} />}
           {row.attachments && row.attachments.length > 0 && (
             <Attachments conversation={row.conversation} files={row.attachments} />
+          {row.headers && <Doubts headers={row.headers} />}
           )}
         </div>
         <div className="message-side soft">

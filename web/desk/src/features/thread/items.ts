@@ -50,6 +50,17 @@ function pendingRow(entry: Entry, agent: string): MessageRow {
   };
 }
 
+/** Whether a mail in the thread came from somebody else than its customer. */
+export function isOthers(headers: Record<string, string> | null): boolean {
+  return headers?.["other_sender"] !== undefined;
+}
+
+/** By whom a message is, as its heading shows it. */
+function voiceOf({ kind, author, headers }: MessageRow): string {
+  const from = isOthers(headers) ? headers?.["from"] : author;
+  return [kind, from, headers?.["sender"]].join(" ");
+}
+
 type Line = { at: number; n: number } & (
   { row: MessageRow; pending: Pending | null } | { event: Event; agent: string | null; key: string }
 );
@@ -115,11 +126,7 @@ export function itemsOf(
       continue;
     }
     const { row, pending } = line;
-    const head =
-      before === null ||
-      before.kind !== row.kind ||
-      before.author !== row.author ||
-      row.at - before.at > GROUP;
+    const head = before === null || voiceOf(before) !== voiceOf(row) || row.at - before.at > GROUP;
     items.push({ kind: "message", key: pending?.key ?? row.message ?? `n${row.n}`, row, head, pending });
     before = row;
   }
