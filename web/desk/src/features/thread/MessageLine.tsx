@@ -1,12 +1,12 @@
 import type { MessageRow } from "@guichet/protocol";
 import { IconAlertTriangle, IconLock, IconUserQuestion } from "@tabler/icons-react";
-import { memo, useMemo, useState, type JSX } from "react";
+import { memo, useState, type JSX } from "react";
 import { useTranslation } from "react-i18next";
 
 import { useFormat, type Key } from "../../i18n/index.ts";
 import { useName } from "../../store/directory.ts";
 import { Attachments } from "./Attachments.tsx";
-import { HtmlMail, picturesIn, useHtmlMail } from "./HtmlMail.tsx";
+import { HtmlMail } from "./HtmlMail.tsx";
 import { isOthers, type Event, type Pending } from "./items.ts";
 import { Status } from "./Status.tsx";
 import { foldQuoted, linkify } from "./text.ts";
@@ -100,15 +100,6 @@ function Mail({ row }: { row: MessageRow }): JSX.Element {
   );
 }
 
-/** Somebody came or went: one thin line. */
-export function EventLine({
-  at,
-  event,
-      <Files row={row} {...(between ? { but: between } : {})} />
-    </>
-  );
-}
-
 /** What one must know before one believes a mail: who wrote it, and whether that is certain. */
 function Doubts({ headers }: { headers: Record<string, string> }): JSX.Element {
   const { t } = useTranslation();
@@ -124,6 +115,14 @@ function Doubts({ headers }: { headers: Record<string, string> }): JSX.Element {
           <IconAlertTriangle size={12} aria-hidden /> {t("mail.unverified")}
         </span>
       )}
+    </>
+  );
+}
+
+/** Somebody came or went: one thin line. */
+export function EventLine({
+  at,
+  event,
   agent,
 }: {
   at: number;
@@ -184,6 +183,7 @@ export const MessageLine = memo(function MessageLine({
               <IconLock size={12} aria-hidden /> {t("composer.note")}
             </span>
           )}
+          {row.headers && <Doubts headers={row.headers} />}
           {time}
         </div>
       )}
@@ -192,7 +192,6 @@ export const MessageLine = memo(function MessageLine({
           {mail ? <Mail row={row} /> : <Words text={row.text ?? ""} />}
           {row.attachments && row.attachments.length > 0 && (
             <Attachments conversation={row.conversation} files={row.attachments} />
-          {row.headers && <Doubts headers={row.headers} />}
           )}
         </div>
         <div className="message-side soft">
