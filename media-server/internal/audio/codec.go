@@ -28,5 +28,15 @@ var ErrUnknownCodec = errors.New("unknown codec")
 
 // New makes a codec by its name in SDP.
 func New(name string) (Codec, error) {
+	switch name {
+	case "PCMA":
+		return &g711{name: name, payloadType: 8, law: &alaw}, nil
+	case "PCMU":
+		return &g711{name: name, payloadType: 0, law: &mulaw}, nil
+	case "G722":
+		return newG722(), nil
+	case "opus":
+		return newOpus()
+	}
 	return nil, fmt.Errorf("make codec %q: %w", name, ErrUnknownCodec)
 }
