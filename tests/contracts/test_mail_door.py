@@ -328,6 +328,12 @@ async def test_a_bounce_marks_the_reply(centre: Centre) -> None:
     row = (await centre.messages(conversation))[1]
     assert (row["status"], row["reason"]) == ("bounced", "smtp.5.1.1")
     assert len(await centre.rows("conversation")) == 1
+    await centre.accept(conversation)  # whoever wrote it is asked first
+    again = bounce.replace(b"<c0ffee.0123456789abcdef.3@lune.example>", ours_id) + b"\nonce more\n"
+    before = await centre.facts()
+    await post(centre, again, sender="")
+    assert await centre.facts() == before, "a report about a report makes no work"
+    assert len(centre.relay.mails) == 1, "and is never answered"
 
 
 @in_a_centre

@@ -240,13 +240,18 @@ def customer_read(part: Conversations, ask: CustomerRead, now: Now) -> Iterator[
 
 @command("record_delivery", permission=SYSTEM, scope=of_conversation)
 def record_delivery(part: Conversations, ask: RecordDelivery, now: Now) -> Iterator[Fact]:
-    """Late and repeated news, and news of messages long forgotten, change nothing."""
+    """Late and repeated news, and news of messages long forgotten, change nothing. A reply that did not arrive
+    needs somebody again, best who wrote it; once for each time it was sent, so reports of reports end here."""
     c = part.get(ask.conversation)
     reply = c.replies.get(ask.message)
-    if reply is not None and ask.status in DELIVERIES[reply.delivery]:
-        yield DeliveryRecorded(
-            conversation=c.id, message=ask.message, n=reply.n, status=ask.status, reason=ask.reason
-        )
+    if reply is None or ask.status not in DELIVERIES[reply.delivery]:
+        return
+    yield DeliveryRecorded(
+        conversation=c.id, message=ask.message, n=reply.n, status=ask.status, reason=ask.reason
+    )
+    erased = part.customers.is_erased(c.customer)
+    if ask.status in RETRIED and not erased and allowed(c.state, ConversationWaiting):
+        yield waiting(c, now.t, reply.agent)
 
 
 # --- the agents' side ------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from guichet.accounts.part import Accounts
-from guichet.conversations.states import CLOSED, FIRST, OPEN, PARKED, Delivery, State, follow
+from guichet.conversations.states import CLOSED, FIRST, OPEN, PARKED, RETRIED, Delivery, State, follow
 from guichet.customers.part import Customers
 from guichet.events.base import Fact
 from guichet.events.conversations import (
@@ -63,7 +63,8 @@ class Reply(msgspec.Struct):
 
 class Conversation(msgspec.Struct):
     """One conversation. `n`: messages and notes so far; `tasks`: how often somebody was needed; `unread`: the
-    customer's messages since our last reply; `waiting_since`: the first of those; `last_agent`: who was last on
+    customer's messages since our last reply; `waiting_since`: the first of those, or a reply that did not arrive;
+    `last_agent`: who was last on
     it, or answered last."""
 
     id: str
@@ -193,6 +194,8 @@ class Conversations(Part):
     def _released(self, fact: MessageReleased, at: At) -> None:
         c = self._follow(fact.conversation, fact, at)
         self.deadlines.drop(UNDO, f"{c.id}/{fact.message}")
+        if fact.attempt > 1 and not c.unread:
+            c.waiting_since = None
         if (reply := c.replies.get(fact.message)) is not None:
             reply.delivery, reply.attempt = "queued", fact.attempt
         self._rest(c)
@@ -209,6 +212,8 @@ class Conversations(Part):
         c = self._follow(fact.conversation, fact, at)
         if (reply := c.replies.get(fact.message)) is not None:
             reply.delivery = fact.status
+        if fact.status in RETRIED and c.waiting_since is None:
+            c.waiting_since = at.t
 
     @folds(NoteAdded)
     def _noted(self, fact: NoteAdded, at: At) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import msgspec
 
 from guichet.conversations.part import Conversation, Conversations
-from guichet.conversations.states import ACTIVE
+from guichet.conversations.states import ACTIVE, RETRIED
 from guichet.conversations.tables import CONVERSATION, LEG, MESSAGE
 from guichet.events.conversations import (
     Attachment,
@@ -125,6 +125,8 @@ def show_released(part: Conversations, fact: MessageReleased, at: At) -> Iterato
         "reason": None,
     }
     yield _update_message(c, fact.n, fact.message, values)
+    if fact.attempt > 1:
+        yield _update(c, {"waiting_since": c.waiting_since})
     if c.outbox:
         yield NewJob(
             SEND_QUEUE,
@@ -156,6 +158,8 @@ def show_delivery(part: Conversations, fact: DeliveryRecorded, at: At) -> Iterat
     if c is not None:
         values: dict[str, Value] = {"status": fact.status, "reason": fact.reason}
         yield _update_message(c, fact.n, fact.message, values)
+        if fact.status in RETRIED:
+            yield _update(c, {"waiting_since": c.waiting_since})
 
 
 @project(NoteAdded)

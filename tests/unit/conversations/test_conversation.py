@@ -170,6 +170,51 @@ def test_late_news_is_ignored_and_a_bounce_after_sent_is_not(house: Harness) -> 
     assert house.row("message", message="a1")["status"] == "bounced"
 
 
+@pytest.mark.parametrize("status", ["failed", "bounced"])
+@pytest.mark.parametrize("state", ["open", "closed", "parked"])
+def test_a_reply_that_did_not_arrive_needs_its_author_again(house: Harness, state: str, status: str) -> None:
+    conversation(house, live=False)
+    leg = house.join("c1", "paul")
+    send(house, "a1")
+    house.advance(10 * SECOND)
+    deliver(house, "sent")
+    if state == "closed":
+        house.do(house.agent("paul"), "close", conversation="c1")
+    elif state == "parked":
+        house.do(house.agent("paul"), "park", conversation="c1", until=house.t + MINUTE)
+    house.leave("c1", leg)
+    assert house.row("conversation")["state"] == state
+    house.t += MINUTE // 2
+    assert deliver(house, status, "smtp.5.1.1") == ["delivery.recorded", "conversation.waiting"]
+    row = house.row("conversation")
+    assert (row["state"], row["waiting_since"]) == ("waiting", house.t)
+    assert deliver(house, status, "smtp.5.1.1") == [], "told twice, or of a report about it"
+    if state == "parked":
+        assert house.advance(MINUTE) == [], "it is not waited for any more"
+
+
+def test_whoever_is_on_it_sees_a_reply_come_back(house: Harness) -> None:
+    conversation(house, live=False)
+    house.join("c1", "paul")
+    send(house, "a1")
+    house.advance(10 * SECOND)
+    assert deliver(house, "bounced") == ["delivery.recorded"]
+    assert house.row("conversation")["waiting_since"] == house.t
+    house.do(house.agent("paul"), "retry_message", conversation="c1", message="a1")
+    assert house.row("conversation")["waiting_since"] is None
+    send(house, "a2")
+    house.do(house.agent("paul"), "close", conversation="c1")
+
+
+def test_nobody_is_needed_for_an_erased_customers_bounce(house: Harness) -> None:
+    conversation(house, live=False)
+    house.join("c1", "paul")
+    send(house, "a1")
+    house.advance(10 * SECOND)
+    house.do(house.agent("ada"), "erase_customer", customer="ines")
+    assert deliver(house, "bounced") == ["delivery.recorded"]
+
+
 def test_after_the_answer_the_next_message_prefers_who_answered(house: Harness) -> None:
     conversation(house, live=False)
     leg = house.join("c1", "paul")
