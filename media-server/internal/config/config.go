@@ -11,8 +11,10 @@ type Config struct {
 	State   string `json:"state"`
 	Prompts string `json:"prompts"`
 	Spool   string `json:"spool"`
-	// DefaultPrompt is what a call hears while Guichet is away; relative to Prompts.
+	// DefaultPrompt is what a call hears while Guichet is away; relative to Prompts, empty: a ringing tone.
+	// Park says how it is taken then: early (183, costs the caller nothing), answer, or off (it rings on).
 	DefaultPrompt string `json:"default_prompt"`
+	Park          string `json:"park"`
 
 	// SIP is bound to what is named here and nothing else; an empty address: not at all.
 	SIPUDP  string `json:"sip_udp"`
@@ -31,14 +33,16 @@ type Config struct {
 	// WebUDP and WebTCP are host:port for browsers (one port for all of them); empty: no browsers.
 	WebUDP string `json:"web_udp"`
 	WebTCP string `json:"web_tcp"`
+	// WebMax is how many browsers may be here at once.
+	WebMax int `json:"web_max"`
 }
 
 // New gives the defaults: everything on loopback, ports of the system's choice where 0.
 func New() Config {
 	return Config{
-		Control: "127.0.0.1:7780", State: "state", Prompts: "prompts", Spool: "spool",
+		Control: "127.0.0.1:7780", State: "state", Prompts: "prompts", Spool: "spool", Park: "early",
 		SIPUDP: "127.0.0.1:5060", SIPTCP: "127.0.0.1:5060",
 		RTPHost: "127.0.0.1", PublicHost: "127.0.0.1", RTPFirst: 20000, RTPLast: 29999,
-		WebUDP: "127.0.0.1:7781", WebTCP: "127.0.0.1:7781",
+		WebUDP: "127.0.0.1:7781", WebTCP: "127.0.0.1:7781", WebMax: 1000,
 	}
 }
