@@ -346,6 +346,26 @@ async def test_an_automatic_reply_is_kept_and_never_answered(centre: Centre) -> 
 
 
 @in_a_centre
+async def test_an_automatic_reply_to_ours_wakes_nobody(centre: Centre) -> None:
+    await centre.available()
+    await post(centre, mail("Mon colis", "Bonjour", "a1"))
+    conversation = await only_conversation(centre)
+    await centre.accept(conversation)
+    ours = await reply(centre, conversation, "r1", "Il arrive demain.")
+    await centre.do(centre.agent(), "close", conversation=conversation)
+    away = mail(
+        "Absence", "Je suis absente", "ar", In_Reply_To=ours["Message-ID"], Auto_Submitted="auto-replied"
+    )
+    await post(centre, away, sender="")
+    (row,) = await centre.rows("conversation")
+    assert (row["state"], row["n"]) == ("closed", 3)
+    assert await centre.rows("work", agent="paul") == []
+    desk = mail("Re", "Un humain", "b1", In_Reply_To=ours["Message-ID"], Auto_Submitted="auto-generated")
+    await post(centre, desk)
+    assert (await centre.rows("conversation"))[0]["state"] == "waiting", "another desk's software wrote that"
+
+
+@in_a_centre
 async def test_a_full_leader_asks_the_sender_to_come_back(centre: Centre) -> None:
     def refuse() -> None:
         raise Refused("limited", "leader.busy", "wait")

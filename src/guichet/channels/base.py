@@ -90,6 +90,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     headers: dict[str, str] = {}
     sent_at: Instant | None = None
     """The provider's word."""
+    automatic: bool = False
+    """A machine answered ours: nobody waits for an answer to it."""
     attachments: tuple[Attachment, ...] = ()
     """Files that were stored before (uploaded)."""
 

@@ -94,7 +94,7 @@ async def receive(
     command = ask(
         "receive_message", key, actor, conversation=conversation, message=message_id, text=clean(message.text),
         attachments=[*message.attachments, *attachments], html_blob=html_blob, headers=message.headers,
-        sent_at=message.sent_at,
+        sent_at=message.sent_at, automatic=message.automatic,
     )  # fmt: skip
     fault_point(BEFORE_SUBMIT)
     return await edge.submit(command)

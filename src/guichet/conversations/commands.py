@@ -64,7 +64,8 @@ class OpenConversation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReceiveMessage(msgspec.Struct, frozen=True, kw_only=True):
-    """The customer's words. `message` is the id that the customer's side or the provider made."""
+    """The customer's words. `message` is the id that the customer's side or the provider made. `automatic`: their
+    machine's answer to ours."""
 
     conversation: Ident
     message: Ident
@@ -73,6 +74,7 @@ class ReceiveMessage(msgspec.Struct, frozen=True, kw_only=True):
     html_blob: Annotated[str, msgspec.Meta(max_length=200)] | None = None
     headers: Annotated[dict[Header, Header], msgspec.Meta(max_length=50)] = {}
     sent_at: Instant | None = None
+    automatic: bool = False
 
 
 class OnConversation(msgspec.Struct, frozen=True):
@@ -183,24 +185,27 @@ def open_conversation(part: Conversations, ask: OpenConversation, now: Now) -> I
 
 @command("receive_message", permission=SPEAK_AS_CUSTOMER, scope=of_conversation)
 def receive_message(part: Conversations, ask: ReceiveMessage, now: Now) -> Generator[Fact, None, Answer]:
-    """Answers {n}. When nobody is on the conversation somebody is needed now."""
+    """Answers {n}. When nobody is on the conversation somebody is needed now; not for an automatic answer, unless
+    it opens the conversation: nobody would see it."""
     c = part.get(ask.conversation)
     if (n := c.seen.get(ask.message)) is not None:
         return {"n": n}  # told twice
     _check_words(part, c, ask.text, bool(ask.attachments) or ask.html_blob is not None)
+    automatic = ask.automatic and c.n > 0
     yield MessageReceived(
         conversation=c.id,
         message=ask.message,
         n=c.n + 1,
         customer=c.customer,
         client=c.client,
+        automatic=automatic,
         sent_at=ask.sent_at,
         html_blob=ask.html_blob,
         text=ask.text,
         attachments=ask.attachments,
         headers=ask.headers,
     )
-    if allowed(c.state, ConversationWaiting):
+    if not automatic and allowed(c.state, ConversationWaiting):
         yield waiting(c, now.t)
     return {"n": c.n + 1}
 

@@ -174,9 +174,10 @@ class Conversations(Part):
         c = self._follow(fact.conversation, fact, at)
         c.n = fact.n
         c.left_at = None
-        c.unread += 1
-        if c.waiting_since is None:
-            c.waiting_since = at.t
+        if not fact.automatic:
+            c.unread += 1
+            if c.waiting_since is None:
+                c.waiting_since = at.t
         _remember(c.seen, fact.message, fact.n)
 
     @folds(MessageQueued)

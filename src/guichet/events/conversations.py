@@ -48,13 +48,15 @@ class ConversationOpened(Fact, frozen=True, kw_only=True):
 
 @fact("message.received", stream="conversation", subject="customer")
 class MessageReceived(Fact, frozen=True, kw_only=True):
-    """The customer said something. `sent_at` is the provider's word; `headers` what the channel needs to reply."""
+    """The customer said something. `sent_at` is the provider's word; `headers` what the channel needs to reply;
+    `automatic`: a machine answered ours, nobody waits."""
 
     conversation: Id
     message: Id
     n: int
     customer: Id
     client: Id
+    automatic: bool = False
     sent_at: Instant | None = None
     html_blob: Plain[str] | None = None
     text: Personal[str] = ""

@@ -215,6 +215,33 @@ def test_nobody_is_needed_for_an_erased_customers_bounce(house: Harness) -> None
     assert deliver(house, "bounced") == ["delivery.recorded"]
 
 
+@pytest.mark.parametrize("state", ["open", "closed", "parked"])
+def test_an_automatic_reply_is_shown_and_wakes_nobody(house: Harness, state: str) -> None:
+    conversation(house, live=False)
+    leg = house.join("c1", "paul")
+    send(house, "a1")
+    if state != "open":
+        until = {"until": None} if state == "parked" else {}
+        house.do(house.agent("paul"), "park" if until else "close", conversation="c1", **until)
+    house.leave("c1", leg)
+    said = {"conversation": "c1", "message": "m2", "text": "Je suis absente", "automatic": True}
+    assert names(house.do(house.visitor("ines"), "receive_message", **said)) == ["message.received"]
+    row = house.row("conversation")
+    assert (row["state"], row["unread"], row["waiting_since"]) == (state, 0, None)
+    assert (row["n"], row["last_words"]) == (3, "Je suis absente")
+    assert house.row("message", message="m2")["text"] == "Je suis absente"
+    assert say(house, "m3") == ["message.received", "conversation.waiting"]
+
+
+def test_an_automatic_message_that_opens_a_conversation_is_work(house: Harness) -> None:
+    """Nobody else would ever see it."""
+    conversation(house, live=False, words=None)
+    said = {"conversation": "c1", "message": "m1", "text": "Formulaire", "automatic": True}
+    woken = house.do(house.visitor("ines"), "receive_message", **said)
+    assert names(woken) == ["message.received", "conversation.waiting"]
+    assert house.row("conversation")["unread"] == 1
+
+
 def test_after_the_answer_the_next_message_prefers_who_answered(house: Harness) -> None:
     conversation(house, live=False)
     leg = house.join("c1", "paul")

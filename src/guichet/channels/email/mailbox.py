@@ -65,6 +65,7 @@ def as_message(mail: Mail, sender: Mailbox, *, verified: bool = False, other: bo
         parts=mail.files,
         headers={name: value[:MAX_HEADER] for name, value in headers.items() if value},
         sent_at=mail.sent_at,
+        automatic=mail.automatic == "auto-reply",
     )
 
 

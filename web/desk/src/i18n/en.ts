@@ -193,6 +193,7 @@ export const en = {
   "mail.cannot_show": "The mail's layout could not be loaded.",
   "mail.pictures_off": "Pictures from elsewhere are not loaded, so that the sender learns nothing.",
   "mail.show_pictures": "Show them",
+  "mail.automatic": "Automatic reply",
   "mail.unverified": "Sender not verified",
   "mail.unverified_hint":
     "Nobody vouches that this mail comes from this address. Ask for proof before you give away or change anything.",

@@ -200,6 +200,7 @@ export const fr: Record<keyof typeof en, string> = {
   "mail.cannot_show": "La mise en page du courrier n’a pas pu être chargée.",
   "mail.pictures_off": "Les images distantes ne sont pas chargées : l’expéditeur n’apprend rien.",
   "mail.show_pictures": "Les afficher",
+  "mail.automatic": "Réponse automatique",
   "mail.unverified": "Expéditeur non vérifié",
   "mail.unverified_hint":
     "Rien n’atteste que ce courrier vient de cette adresse. Demandez une preuve avant de communiquer ou de modifier quoi que ce soit.",

@@ -105,6 +105,7 @@ function Doubts({ headers }: { headers: Record<string, string> }): JSX.Element {
   const { t } = useTranslation();
   return (
     <>
+      {headers["automatic"] === "auto-reply" && <span className="tag">{t("mail.automatic")}</span>}
       {isOthers(headers) && (
         <span className="tag" data-tone="warn" title={t("mail.other_sender_hint")}>
           <IconUserQuestion size={12} aria-hidden /> {t("mail.other_sender")}
