@@ -1,12 +1,30 @@
 // Package mixer decides in every tick of 20 ms who hears whom, and moves the audio.
+//
+// Changes come from any goroutine, under a lock that the tick never takes: each makes a new plan, and the tick
+// takes up the latest plan when it begins. So a change of many rooms is one change, and the tick waits for
+// nobody. What the tick notices (somebody talks, a play is over) goes the other way, to a goroutine that tells.
 package mixer
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"log/slog"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
 
 	"guichet/mediaserver/internal/media"
+	"guichet/mediaserver/internal/prompt"
 	"guichet/mediaserver/internal/protocol"
+	"guichet/mediaserver/internal/record"
+)
+
+const (
+	samplesPerMs = media.Rate / 1000
+	framesAtMost = protocol.MaxEndpoints + protocol.MaxSources + 1 // in one mix, a beep among them
 )
 
 // Deps is what a Mixer needs.
@@ -21,51 +39,166 @@ type Deps struct {
 
 // Mixer holds the rooms. All its methods may be called from any goroutine, before Run too.
 type Mixer struct {
-	deps Deps
+	deps     Deps
+	prompts  *prompt.Store
+	recorder *record.Recorder
+	beepClip *prompt.Clip
+	clock    clock
+
+	mu          sync.Mutex // never taken by the tick
+	rooms       map[string]*room
+	where       map[string]string // endpoint -> room; in one at a time
+	slots       map[string]*slot
+	closed      map[string]uint64 // revisions of closed rooms
+	closedOrder []string
+	puts        uint64
+
+	plan    atomic.Pointer[plan]
+	running atomic.Bool
+	post    post
+	figures figures
+
+	// Of the tick.
+	count  uint64
+	frames []*media.Frame // room for the parts of one mix
+	news   []news
 }
 
-// New makes a Mixer; it fails when the spool folder cannot be made.
-func New(deps Deps) (*Mixer, error) { return &Mixer{deps: deps}, nil }
+// New makes a Mixer; it fails when the folder of prompts or recordings cannot be had.
+func New(deps Deps) (*Mixer, error) {
+	prompts, err := prompt.Open(deps.Prompts, prompt.DefaultBytes)
+	if err != nil {
+		return nil, fmt.Errorf("start the mixer: %w", err)
+	}
+	recorder, err := record.New(record.Deps{Emit: deps.Emit, Folder: deps.Spool, Log: deps.Log})
+	if err != nil {
+		return nil, fmt.Errorf("start the mixer: %w", err)
+	}
+	beep, err := prompts.Tone("beep")
+	if err != nil {
+		return nil, fmt.Errorf("start the mixer: %w", err)
+	}
+	m := &Mixer{
+		deps: deps, prompts: prompts, recorder: recorder, beepClip: beep, clock: machine{time.Now()},
+		rooms: map[string]*room{}, where: map[string]string{}, slots: map[string]*slot{}, closed: map[string]uint64{},
+		post: post{wake: make(chan struct{}, 1)}, frames: make([]*media.Frame, 0, framesAtMost),
+	}
+	m.plan.Store(&plan{taken: make(chan struct{})})
+	return m, nil
+}
 
 // Run ticks until ctx is done. What is recorded then goes on at the next start.
 func (m *Mixer) Run(ctx context.Context) error {
-	<-ctx.Done()
-	return nil
+	var all sync.WaitGroup
+	all.Go(func() { m.tell(ctx) })
+	all.Go(m.loadRestored)
+	all.Go(func() { m.beat(ctx) })
+	err := m.recorder.Run(ctx)
+	all.Wait()
+	return err
+}
+
+// beat is the loop of the tick, in a thread of its own that ends with it.
+func (m *Mixer) beat(ctx context.Context) {
+	runtime.LockOSThread() // for good: its priority must not go to others
+	granted := realtime()
+	m.figures.realtime.Store(granted)
+	m.deps.Log.Info("the mixer ticks", "realtime", granted)
+	m.running.Store(true)
+	defer m.running.Store(false)
+	times := beat{clock: m.clock}
+	for ctx.Err() == nil {
+		m.figures.tick(times.wait())
+		m.tick()
+	}
+}
+
+// await returns once a tick has begun on the plan, or none runs.
+func (m *Mixer) await(p *plan) {
+	if !m.running.Load() {
+		return
+	}
+	timeout := time.NewTimer(takenWithin)
+	defer timeout.Stop()
+	select {
+	case <-p.taken:
+	case <-timeout.C: // the server is stopping
+	}
 }
 
 // Attach lets the port speak and hear from the next tick on. A port of the same id is replaced.
-func (m *Mixer) Attach(port media.Port) {}
+func (m *Mixer) Attach(port media.Port) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	id := port.ID()
+	m.slots[id] = &slot{id: id, port: port}
+	m.publish(m.roomsOf(id)...)
+}
 
-// Detach ends that. The tick that is under way may still call the port once.
-func (m *Mixer) Detach(id string) {}
+// Detach ends that, and takes the endpoint out of its plays. The tick that is under way may still call the
+// port once.
+func (m *Mixer) Detach(id string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.slots[id] == nil {
+		return
+	}
+	delete(m.slots, id)
+	rooms := m.roomsOf(id)
+	for _, r := range rooms {
+		m.deafen(r, id)
+	}
+	m.publish(rooms...)
+}
 
-// Apply puts whole rooms: all of them change between the same two ticks, or a *protocol.Refusal says why
-// nothing did. It returns when no tick runs on what stood before.
-func (m *Mixer) Apply(rooms []protocol.Room) error { return nil }
-
-// Play plays something once, or in a loop, to endpoints of a room; the event "played" tells how it ended.
-// The same play put again changes nothing. Refusals are *protocol.Refusal.
-func (m *Mixer) Play(room string, play protocol.Play) error { return nil }
-
-// StopPlay ends a play; it is no error when it has ended by itself.
-func (m *Mixer) StopPlay(room, play string) error { return nil }
-
-// Digit tells that the endpoint pressed a key: interruptible plays that it hears end. Which key is not the
-// mixer's business.
-func (m *Mixer) Digit(endpoint string) {}
-
-// Rooms are the rooms as they stand; one that lost an endpoint to another room shows it no more.
-func (m *Mixer) Rooms() []protocol.Room { return nil }
+func (m *Mixer) roomsOf(endpoint string) []*room {
+	if r := m.rooms[m.where[endpoint]]; r != nil {
+		return []*room{r}
+	}
+	return nil
+}
 
 // RoomOf is the room in which the endpoint is, or "".
-func (m *Mixer) RoomOf(endpoint string) string { return "" }
+func (m *Mixer) RoomOf(endpoint string) string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.where[endpoint]
+}
 
-// Levels of all attached endpoints over the last whole 200 ms: poll it at 5 Hz.
-func (m *Mixer) Levels() []protocol.Level { return nil }
+// Rooms are the rooms as they stand, by id; one that lost an endpoint to another room shows it no more.
+func (m *Mixer) Rooms() []protocol.Room {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	out := make([]protocol.Room, 0, len(m.rooms))
+	for _, r := range m.rooms {
+		doc := r.doc
+		doc.Endpoints = slices.DeleteFunc(slices.Clone(doc.Endpoints), func(e string) bool { return r.lost[e] })
+		out = append(out, doc)
+	}
+	slices.SortFunc(out, func(a, b protocol.Room) int { return cmp.Compare(a.ID, b.ID) })
+	return out
+}
 
-// Restore takes up the rooms that were kept by an earlier process, before Run. Files are loaded afterwards:
-// calls go on at once, music a moment later.
-func (m *Mixer) Restore() error { return nil }
+// Levels of all attached endpoints over the last whole 200 ms, by endpoint: poll it at 5 Hz.
+func (m *Mixer) Levels() []protocol.Level {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	out := make([]protocol.Level, 0, len(m.slots))
+	for id, s := range m.slots {
+		level := protocol.Level{Endpoint: id, Room: m.where[id]}
+		level.DB, level.Talking = s.voice.read()
+		out = append(out, level)
+	}
+	slices.SortFunc(out, func(a, b protocol.Level) int { return cmp.Compare(a.Endpoint, b.Endpoint) })
+	return out
+}
 
 // Stats are the figures of the tick.
-func (m *Mixer) Stats() Stats { return Stats{} }
+func (m *Mixer) Stats() Stats {
+	m.mu.Lock()
+	ports, rooms := len(m.slots), len(m.rooms)
+	m.mu.Unlock()
+	out := m.figures.read()
+	out.Ports, out.Rooms = ports, rooms
+	return out
+}

@@ -17,8 +17,8 @@ const (
 	Played          = "played"           // Play, Cause: done, stopped, interrupted, failed
 	Referred        = "referred"         // outcome of our REFER: Act, Code
 	TransferAsked   = "transfer_asked"   // the far side sent REFER: To
-	RecordingReady  = "recording_ready"  // Recording, Path, SHA256, Bytes, Millis
-	RecordingFailed = "recording_failed" // Recording, Cause; the call goes on
+	RecordingReady  = "recording_ready"  // Recording, Path, SHA256, Bytes, Millis, PausedMillis, Codec: opus or wav
+	RecordingFailed = "recording_failed" // Recording, Cause: disk_full, write, encode, empty; the call goes on
 	VideoStarted    = "video_started"    // Track: camera or screen
 	VideoStopped    = "video_stopped"
 	TrunkUp         = "trunk_up"        // registered, or it answers OPTIONS
@@ -55,6 +55,7 @@ type Event struct {
 	SHA256       string  `json:"sha256,omitempty"`
 	Bytes        int64   `json:"bytes,omitempty"`
 	Millis       int64   `json:"millis,omitempty"`
+	PausedMillis int64   `json:"paused_ms,omitempty"` // left out of a recording on purpose
 	Track        string  `json:"track,omitempty"`
 	Loss         float64 `json:"loss,omitempty"`
 	JitterMillis float64 `json:"jitter_ms,omitempty"`
