@@ -1,0 +1,249 @@
+// Package browser connects browsers: one endpoint for a whole shift, with audio both ways from its start, and
+// camera, screen and marks forwarded to whom the rooms name. docs/guides/media-browser.md tells what a page does.
+package browser
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"guichet/mediaserver/internal/config"
+	"guichet/mediaserver/internal/media"
+	"guichet/mediaserver/internal/protocol"
+)
+
+// housekeeping is the pace of what is not urgent: repeated keyframe requests, bandwidth, figures, time limits.
+const housekeeping = 100 * time.Millisecond
+
+// Deps is what a Server needs.
+type Deps struct {
+	// Emit tells what happens.
+	Emit protocol.Emit
+	// Attach gives the endpoint's audio to the mixer, Detach takes it back. They must not call the Server.
+	Attach func(media.Port)
+	Detach func(id string)
+	Log    *slog.Logger
+}
+
+// Server holds the endpoints of all browsers. Its methods may be called from any goroutine.
+type Server struct {
+	deps   Deps
+	engine *engine
+	max    int
+	start  time.Time
+
+	mu        sync.Mutex
+	endpoints map[string]*endpoint
+	forwards  []protocol.Forward
+	closed    bool
+	workers   sync.WaitGroup
+}
+
+// endpoint is one browser as Guichet knows it, whatever connections it has had; it is a media.Port.
+type endpoint struct {
+	id          string
+	link        atomic.Pointer[link]
+	negotiating sync.Mutex
+}
+
+var _ media.Port = (*endpoint)(nil)
+
+// ID implements media.Port.
+func (e *endpoint) ID() string { return e.id }
+
+// New binds the ports. Without any (web_udp and web_tcp empty) every offer is refused.
+func New(cfg config.Config, deps Deps) (*Server, error) {
+	engine, err := newEngine(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return &Server{deps: deps, engine: engine, max: cfg.WebMax, start: time.Now(), endpoints: map[string]*endpoint{}}, nil
+}
+
+// since is the server's own time.
+func (s *Server) since() time.Duration { return time.Since(s.start) }
+
+// Run does the housekeeping until ctx is done, and then closes the server.
+func (s *Server) Run(ctx context.Context) error {
+	ticker := time.NewTicker(housekeeping)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			s.Close()
+			return nil
+		case <-ticker.C:
+			for _, l := range s.links() {
+				l.tick(s.since())
+			}
+		}
+	}
+}
+
+// Close ends all connections, which their pages notice at once, and returns when nothing of the server runs.
+func (s *Server) Close() {
+	s.mu.Lock()
+	endpoints := s.endpoints
+	s.endpoints, s.closed = map[string]*endpoint{}, true
+	s.mu.Unlock()
+	for _, e := range endpoints {
+		if l := e.link.Load(); l != nil {
+			s.workers.Go(l.close)
+		}
+	}
+	s.workers.Wait()
+	s.engine.close()
+}
+
+// Offer answers a browser's offer. A new id makes an endpoint; a known one renegotiates or restarts ICE, or
+// is taken over by a new connection of its page. The answer holds all candidates. A *protocol.Refusal says
+// what is wrong with the offer.
+func (s *Server) Offer(id, sdp string) (string, error) {
+	if !s.engine.ready() {
+		return "", protocol.Unavailable("no_browsers", "set web_udp or web_tcp in the media server's configuration")
+	}
+	if err := protocol.ID(id, "id"); err != nil {
+		return "", err
+	}
+	o, refusal := readOffer(sdp)
+	if refusal != nil {
+		return "", refusal
+	}
+	e, err := s.enter(id)
+	if err != nil {
+		return "", err
+	}
+	defer s.workers.Done()
+	e.negotiating.Lock()
+	defer e.negotiating.Unlock()
+	if l := e.link.Load(); l != nil && l.origin == o.origin {
+		answer, err := l.answer(o)
+		s.reroute()
+		return answer, err
+	}
+	l, err := s.newLink(e, o.origin)
+	if err != nil {
+		s.forget(e)
+		return "", err
+	}
+	answer, err := l.answer(o)
+	if err == nil {
+		err = s.install(e, l)
+	}
+	if err != nil {
+		s.forget(e)
+		l.close()
+		return "", err
+	}
+	return answer, nil
+}
+
+// enter finds the endpoint of this id or makes it. The caller ends with workers.Done.
+func (s *Server) enter(id string) (*endpoint, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := s.endpoints[id]
+	switch {
+	case s.closed:
+		return nil, protocol.Unavailable("stopping", "the media server is about to stop: offer again when it is back")
+	case e == nil && len(s.endpoints) >= s.max:
+		return nil, protocol.Unavailable("endpoints_exhausted",
+			fmt.Sprintf("%d browsers are here already: raise web_max, or add a media server", s.max))
+	case e == nil:
+		e = &endpoint{id: id}
+		s.endpoints[id] = e
+	}
+	s.workers.Add(1)
+	return e, nil
+}
+
+// install makes l the connection of e; one that stood before is closed.
+func (s *Server) install(e *endpoint, l *link) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.endpoints[e.id] != e {
+		return protocol.Unknown("endpoint") // hung up meanwhile
+	}
+	if old := e.link.Swap(l); old != nil {
+		s.workers.Go(old.close)
+	} else {
+		s.deps.Attach(e)
+	}
+	s.route()
+	return nil
+}
+
+// forget drops an endpoint that never got a connection.
+func (s *Server) forget(e *endpoint) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if e.link.Load() == nil && s.endpoints[e.id] == e {
+		delete(s.endpoints, e.id)
+	}
+}
+
+// left ends the endpoint of this connection, unless it has a newer one or is gone already.
+func (s *Server) left(l *link, who, cause string, code int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := l.end
+	if s.endpoints[e.id] != e || e.link.Load() != l {
+		return false
+	}
+	delete(s.endpoints, e.id)
+	for _, in := range l.in {
+		in.stop()
+	}
+	l.quality.tell(l)
+	e.link.Store(nil) // what l still reports is of the past
+	s.deps.Detach(e.id)
+	s.deps.Emit(protocol.Event{Kind: protocol.Left, Endpoint: e.id, Who: who, Cause: cause, Code: code})
+	s.route()
+	s.workers.Go(l.close)
+	return true
+}
+
+// HangUp ends an endpoint.
+func (s *Server) HangUp(id string, ending protocol.Ending) error {
+	s.mu.Lock()
+	l := s.link(id)
+	s.mu.Unlock()
+	if l == nil || !s.left(l, "us", ending.Cause, ending.Code) {
+		return protocol.Unknown("endpoint")
+	}
+	return nil
+}
+
+// Endpoints tells the state of all.
+func (s *Server) Endpoints() []protocol.Endpoint {
+	all := []protocol.Endpoint{}
+	for _, l := range s.links() {
+		endpoint := protocol.Endpoint{ID: l.end.id, Kind: "browser", State: "offered", Incoming: true}
+		if v := l.audio.voice.Load(); v != nil {
+			endpoint.Codec = v.codec
+		}
+		if l.up.Load() {
+			endpoint.State = "connected"
+			if l.silent.Load() {
+				endpoint.State = "silent"
+			}
+		}
+		all = append(all, endpoint)
+	}
+	return all
+}
+
+func (s *Server) links() []*link {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make([]*link, 0, len(s.endpoints))
+	for _, e := range s.endpoints {
+		if l := e.link.Load(); l != nil {
+			all = append(all, l)
+		}
+	}
+	return all
+}

@@ -1,0 +1,496 @@
+package browser
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/pion/ice/v4"
+	"github.com/pion/interceptor"
+	"github.com/pion/logging"
+	"github.com/pion/rtcp"
+	"github.com/pion/rtp"
+	"github.com/pion/webrtc/v4"
+
+	"guichet/mediaserver/internal/config"
+	"guichet/mediaserver/internal/media"
+	"guichet/mediaserver/internal/protocol"
+)
+
+// house is a server with a mixer of the test: every port hears itself unless told otherwise.
+type house struct {
+	*Server
+	t      *testing.T
+	cancel context.CancelFunc
+	ended  sync.WaitGroup
+
+	mu       sync.Mutex
+	events   []protocol.Event
+	news     chan struct{} // closed and replaced at each event
+	ports    map[string]media.Port
+	attached int
+	pages    []*page
+	// heard gets what each port says, in each tick.
+	heard map[string][]media.Frame
+}
+
+func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
+
+func testConfig() config.Config {
+	cfg := config.New()
+	cfg.WebUDP, cfg.WebTCP = "127.0.0.1:0", "127.0.0.1:0"
+	return cfg
+}
+
+func newHouse(t *testing.T, cfg config.Config) *house {
+	t.Helper()
+	h := &house{t: t, news: make(chan struct{}), ports: map[string]media.Port{}, heard: map[string][]media.Frame{}}
+	server, err := New(cfg, Deps{Emit: h.emit, Attach: h.attach, Detach: h.detach, Log: quiet()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.Server = server
+	ctx, cancel := context.WithCancel(context.Background())
+	h.cancel = cancel
+	h.ended.Go(func() { _ = server.Run(ctx) })
+	h.ended.Go(func() { h.mix(ctx) })
+	t.Cleanup(h.stop)
+	return h
+}
+
+func (h *house) stop() {
+	h.cancel()
+	h.ended.Wait()
+}
+
+func (h *house) emit(e protocol.Event) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.events = append(h.events, e)
+	close(h.news)
+	h.news = make(chan struct{})
+}
+
+func (h *house) attach(p media.Port) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.ports[p.ID()] = p
+	h.attached++
+}
+
+func (h *house) detach(id string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.ports, id)
+}
+
+// mix lets each port hear all the others: the last 50 frames of each are kept.
+func (h *house) mix(ctx context.Context) {
+	ticker := time.NewTicker(20 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		h.mu.Lock()
+		said := map[string]media.Frame{}
+		for id, port := range h.ports {
+			var f media.Frame
+			if port.Say(&f) {
+				said[id] = f
+				h.heard[id] = append(h.heard[id], f)
+			}
+		}
+		for id, port := range h.ports {
+			var f media.Frame
+			for other, frame := range said {
+				if other != id {
+					for i := range f {
+						f[i] += frame[i]
+					}
+				}
+			}
+			port.Hear(&f)
+		}
+		h.mu.Unlock()
+	}
+}
+
+// wait returns the first event of this kind and endpoint after the n already seen.
+func (h *house) wait(kind, endpoint string, within time.Duration) protocol.Event {
+	h.t.Helper()
+	return h.waitFor(kind+" of "+endpoint, within, func(e protocol.Event) bool {
+		return e.Kind == kind && e.Endpoint == endpoint
+	})
+}
+
+func (h *house) waitFor(what string, within time.Duration, is func(protocol.Event) bool) protocol.Event {
+	h.t.Helper()
+	limit := time.After(within)
+	for {
+		h.mu.Lock()
+		news, n := h.news, slices.IndexFunc(h.events, is)
+		if n >= 0 {
+			event := h.events[n]
+			h.mu.Unlock()
+			return event
+		}
+		h.mu.Unlock()
+		select {
+		case <-news:
+		case <-limit:
+			h.t.Fatalf("no event %s within %s", what, within)
+		}
+	}
+}
+
+// count of the events of this kind so far.
+func (h *house) count(kind, endpoint string) int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	n := 0
+	for _, e := range h.events {
+		if e.Kind == kind && e.Endpoint == endpoint {
+			n++
+		}
+	}
+	return n
+}
+
+// page is what a browser does, in Go: the three sections and the channel of the convention.
+type page struct {
+	t     *testing.T
+	h     *house
+	id    string
+	pc    *webrtc.PeerConnection
+	marks *webrtc.DataChannel
+	audio *webrtc.TrackLocalStaticRTP
+	video [2]*webrtc.TrackLocalStaticRTP
+	ended sync.WaitGroup
+	stop  context.CancelFunc
+	ctx   context.Context
+
+	mu   sync.Mutex
+	seen map[string][]rtp.Packet // by kind: what came in
+	got  chan struct{}           // closed and replaced at each packet and mark
+	open bool                    // the marks channel
+	over bool                    // the connection
+	said []string                // marks that came in
+	plis map[uint32]int
+	remb map[uint32]float32
+
+	cable *cable
+}
+
+// cable is the page's network, which can be cut: then nothing of it goes out any more.
+type cable struct {
+	net.PacketConn
+	mux ice.UDPMux
+	cut atomic.Bool
+}
+
+// WriteTo implements net.PacketConn.
+func (c *cable) WriteTo(p []byte, to net.Addr) (int, error) {
+	if c.cut.Load() {
+		return len(p), nil
+	}
+	return c.PacketConn.WriteTo(p, to)
+}
+
+type pageOptions struct {
+	videos int    // sections of video, 0 to 2
+	codec  string // of the videos: VP8 unless said otherwise
+	tcp    bool
+	turn   *webrtc.ICEServer
+}
+
+func newPage(t *testing.T, h *house, id string, o pageOptions) *page {
+	t.Helper()
+	silent := &logging.DefaultLoggerFactory{Writer: io.Discard, DefaultLogLevel: logging.LogLevelDisabled}
+	settings := webrtc.SettingEngine{LoggerFactory: silent}
+	settings.SetIncludeLoopbackCandidate(true)
+	settings.SetIPFilter(func(ip net.IP) bool { return ip.IsLoopback() })
+	settings.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
+	settings.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeUDP4})
+	cable := &cable{}
+	switch {
+	case o.tcp:
+		settings.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeTCP4})
+	case o.turn == nil:
+		conn, err := net.ListenPacket("udp4", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		cable.PacketConn = conn
+		cable.mux = webrtc.NewICEUDPMux(silent.NewLogger("udp"), cable)
+		settings.SetICEUDPMux(cable.mux)
+	}
+	engine, registry := &webrtc.MediaEngine{}, &interceptor.Registry{}
+	if err := engine.RegisterDefaultCodecs(); err != nil {
+		t.Fatal(err)
+	}
+	if err := engine.RegisterCodec(webrtc.RTPCodecParameters{PayloadType: 126, RTPCodecCapability: webrtc.RTPCodecCapability{
+		MimeType: "audio/telephone-event", ClockRate: 8000}}, webrtc.RTPCodecTypeAudio); err != nil {
+		t.Fatal(err)
+	}
+	if err := engine.RegisterHeaderExtension(webrtc.RTPHeaderExtensionCapability{URI: absSendTime}, webrtc.RTPCodecTypeVideo); err != nil {
+		t.Fatal(err)
+	}
+	if err := webrtc.RegisterDefaultInterceptors(engine, registry); err != nil {
+		t.Fatal(err)
+	}
+	configuration := webrtc.Configuration{}
+	if o.turn != nil {
+		configuration.ICEServers = []webrtc.ICEServer{*o.turn}
+		configuration.ICETransportPolicy = webrtc.ICETransportPolicyRelay
+	}
+	api := webrtc.NewAPI(webrtc.WithSettingEngine(settings), webrtc.WithMediaEngine(engine), webrtc.WithInterceptorRegistry(registry))
+	pc, err := api.NewPeerConnection(configuration)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	p := &page{t: t, h: h, id: id, pc: pc, ctx: ctx, stop: stop, seen: map[string][]rtp.Packet{}, got: make(chan struct{}),
+		plis: map[uint32]int{}, remb: map[uint32]float32{}, cable: cable}
+	h.pages = append(h.pages, p)
+	t.Cleanup(p.close)
+	pc.OnConnectionStateChange(func(state webrtc.PeerConnectionState) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.over = state == webrtc.PeerConnectionStateClosed
+		p.tell()
+	})
+	p.audio = p.add("audio/G722", 8000, "microphone")
+	for range o.videos {
+		p.addVideo(o.codec)
+	}
+	pc.OnTrack(func(track *webrtc.TrackRemote, _ *webrtc.RTPReceiver) {
+		p.ended.Go(func() { p.watch(track) })
+	})
+	p.marks, err = pc.CreateDataChannel("marks", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.marks.OnOpen(func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.open = true
+		p.tell()
+	})
+	p.marks.OnMessage(func(m webrtc.DataChannelMessage) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.said = append(p.said, string(m.Data))
+		p.tell()
+	})
+	return p
+}
+
+func (p *page) addVideo(codec string) {
+	if codec == "" {
+		codec = webrtc.MimeTypeVP8
+	}
+	n := 0
+	for p.video[n] != nil {
+		n++
+	}
+	p.video[n] = p.add(codec, 90000, kinds[n])
+}
+
+func (p *page) add(mime string, rate uint32, id string) *webrtc.TrackLocalStaticRTP {
+	p.t.Helper()
+	capability := webrtc.RTPCodecCapability{MimeType: mime, ClockRate: rate}
+	if mime == webrtc.MimeTypeH264 {
+		capability.SDPFmtpLine = "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f"
+	}
+	track, err := webrtc.NewTrackLocalStaticRTP(capability, id, id)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	transceiver, err := p.pc.AddTransceiverFromTrack(track, webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionSendrecv})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.ended.Go(func() { p.reports(transceiver.Sender()) })
+	return track
+}
+
+// reports counts what the server asks the page's senders.
+func (p *page) reports(sender *webrtc.RTPSender) {
+	for {
+		packets, _, err := sender.ReadRTCP()
+		if err != nil {
+			return
+		}
+		p.mu.Lock()
+		for _, packet := range packets {
+			switch q := packet.(type) {
+			case *rtcp.PictureLossIndication:
+				p.plis[q.MediaSSRC]++
+				p.tell()
+			case *rtcp.ReceiverEstimatedMaximumBitrate:
+				for _, ssrc := range q.SSRCs {
+					p.remb[ssrc] = q.Bitrate
+				}
+				p.tell()
+			}
+		}
+		p.mu.Unlock()
+	}
+}
+
+func (p *page) watch(track *webrtc.TrackRemote) {
+	for {
+		packet, _, err := track.ReadRTP()
+		if err != nil {
+			return
+		}
+		p.mu.Lock()
+		p.seen[track.ID()] = append(p.seen[track.ID()], *packet)
+		p.tell()
+		p.mu.Unlock()
+	}
+}
+
+// tell wakes until; the caller holds mu.
+func (p *page) tell() {
+	close(p.got)
+	p.got = make(chan struct{})
+}
+
+// until waits until the condition holds; it is asked with mu held.
+func (p *page) until(what string, within time.Duration, holds func() bool) {
+	p.t.Helper()
+	limit := time.After(within)
+	for {
+		p.mu.Lock()
+		done, got := holds(), p.got
+		p.mu.Unlock()
+		if done {
+			return
+		}
+		select {
+		case <-got:
+		case <-limit:
+			p.t.Fatalf("%s: not within %s", what, within)
+		}
+	}
+}
+
+func (p *page) offer(options *webrtc.OfferOptions) string {
+	p.t.Helper()
+	offer, err := p.pc.CreateOffer(options)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	gathered := webrtc.GatheringCompletePromise(p.pc)
+	if err := p.pc.SetLocalDescription(offer); err != nil {
+		p.t.Fatal(err)
+	}
+	<-gathered
+	return p.pc.LocalDescription().SDP
+}
+
+// connect makes an offer and applies the answer, which it returns.
+func (p *page) connect(options *webrtc.OfferOptions) string {
+	p.t.Helper()
+	answer, err := p.h.Offer(p.id, p.offer(options))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	if err := p.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: answer}); err != nil {
+		p.t.Fatalf("the answer is refused: %v\n%s", err, answer)
+	}
+	return answer
+}
+
+// join connects and waits until media flows.
+func (p *page) join() *page {
+	p.t.Helper()
+	p.connect(nil)
+	p.h.wait(protocol.Connected, p.id, 5*time.Second)
+	return p
+}
+
+// speak sends silence in G.722 until the page ends, as a page with a closed microphone does.
+func (p *page) speak() {
+	p.every(20*time.Millisecond, func(n int) {
+		_ = p.audio.WriteRTP(&rtp.Packet{Header: rtp.Header{Version: 2, SequenceNumber: uint16(n), Timestamp: uint32(n) * 160},
+			Payload: make([]byte, 160)})
+	})
+}
+
+// film sends a video of VP8 shape: 30 pictures a second of two packets, a keyframe when asked or each 300.
+func (p *page) film(kind int) (stop func()) {
+	first, key := uint16(rand.Uint32()), true
+	ssrc := uint32(p.pc.GetSenders()[1+kind].GetParameters().Encodings[0].SSRC)
+	plis := 0
+	return p.every(33*time.Millisecond, func(n int) {
+		p.mu.Lock()
+		key = n%300 == 0 || p.plis[ssrc] > plis
+		plis = p.plis[ssrc]
+		p.mu.Unlock()
+		head := []byte{0x90, 0x80, byte(n) & 0x7f, 0x01}
+		if key {
+			head[3] = 0
+		}
+		for part := range 2 {
+			payload := slices.Concat(head, []byte(p.id+" "+kinds[kind]), make([]byte, 900))
+			if part == 1 {
+				payload[0] = 0x80 // not the start of a partition
+			}
+			_ = p.video[kind].WriteRTP(&rtp.Packet{Payload: payload, Header: rtp.Header{Version: 2, Marker: part == 1,
+				SequenceNumber: first + uint16(2*n+part), Timestamp: uint32(n) * 2970}})
+		}
+	})
+}
+
+func (p *page) every(pace time.Duration, work func(n int)) (stop func()) {
+	ctx, cancel := context.WithCancel(p.ctx)
+	p.ended.Go(func() {
+		ticker := time.NewTicker(pace)
+		defer ticker.Stop()
+		for n := 0; ; n++ {
+			select {
+			case <-ctx.Done():
+				return
+			case <-ticker.C:
+				work(n)
+			}
+		}
+	})
+	return cancel
+}
+
+// who tells whose pictures came in on the track, each name once, in their order.
+func who(packets []rtp.Packet) (names []string) {
+	for _, packet := range packets {
+		if len(packet.Payload) < 5 {
+			continue
+		}
+		name := strings.TrimRight(string(packet.Payload[4:40]), "\x00")
+		if len(names) == 0 || names[len(names)-1] != name {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+func (p *page) close() {
+	p.stop()
+	_ = p.pc.GracefulClose()
+	p.ended.Wait()
+	if p.cable.mux != nil {
+		_ = p.cable.mux.Close()
+	}
+}

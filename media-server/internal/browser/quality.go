@@ -1,0 +1,82 @@
+package browser
+
+import (
+	"math"
+	"sync/atomic"
+	"time"
+
+	"github.com/pion/rtcp"
+	"github.com/pion/webrtc/v4"
+
+	"guichet/mediaserver/internal/protocol"
+)
+
+const qualityEvery = 5 * time.Second
+
+// quality is what the browser's RTCP tells about the audio it hears, and when we last told about both ways.
+type quality struct {
+	told      time.Duration
+	loss      atomic.Uint32 // of 256 packets
+	jitter    atomic.Uint32 // in 1/8000 s
+	roundTrip atomic.Uint32 // in 1/65536 s
+}
+
+// read takes the reports about what we send, until the connection ends.
+func (q *quality) read(sender *webrtc.RTPSender) {
+	for {
+		packets, _, err := sender.ReadRTCP()
+		if err != nil {
+			return
+		}
+		now := ntpMiddle(time.Now())
+		for _, packet := range packets {
+			switch p := packet.(type) {
+			case *rtcp.ReceiverReport:
+				q.take(p.Reports, now)
+			case *rtcp.SenderReport:
+				q.take(p.Reports, now)
+			}
+		}
+	}
+}
+
+func (q *quality) take(reports []rtcp.ReceptionReport, now uint32) {
+	for _, each := range reports {
+		q.loss.Store(uint32(each.FractionLost))
+		q.jitter.Store(each.Jitter)
+		if trip := now - each.LastSenderReport - each.Delay; each.LastSenderReport != 0 && trip < 10<<16 {
+			q.roundTrip.Store(trip)
+		}
+	}
+}
+
+// ntpMiddle is the middle half of an NTP timestamp, as reports use it (RFC 3550, 6.4.1).
+func ntpMiddle(t time.Time) uint32 {
+	const epochs = 2208988800 // seconds from 1900 to 1970
+	seconds := uint64(t.Unix() + epochs)
+	return uint32(seconds<<16 | uint64(t.Nanosecond())<<16/uint64(time.Second))
+}
+
+// tick tells the quality every five seconds.
+func (q *quality) tick(l *link, now time.Duration) {
+	if now-q.told >= qualityEvery {
+		q.told = now
+		q.tell(l)
+	}
+}
+
+// tell emits the worse of both ways for loss (percent) and jitter; the delay is how long a word takes from
+// the browser to the mixer.
+func (q *quality) tell(l *link) {
+	v := l.audio.voice.Load()
+	if v == nil || !l.up.Load() {
+		return
+	}
+	stats := v.receiver.Stats()
+	l.emit(protocol.Event{
+		Kind:         protocol.Quality,
+		Loss:         math.Max(stats.LossPercent, float64(q.loss.Load())*100/256),
+		JitterMillis: math.Max(stats.JitterMillis, float64(q.jitter.Load())/8),
+		DelayMillis:  stats.DelayMillis + float64(q.roundTrip.Load())*1000/65536/2,
+	})
+}
