@@ -142,6 +142,8 @@ async def day_of(centre: DeskCentre) -> Any:
     for name in ("paul", "eva", "lea", "ada"):
         await do(centre.system(), "agent_connected", agent=name)
     await do(paul, "set_presence", presence="available")
+    for tag in ("parcel", "late"):
+        await centre.config("org", "tag", tag, name=tag.title())
     for number in range(1, 6):
         conversation = f"c{number}"
         await centre.open(conversation)
@@ -156,7 +158,7 @@ async def day_of(centre: DeskCentre) -> Any:
         await do(paul, "send_message", conversation=conversation, message=sent, text="Je regarde.")
         await do(centre.visitor(conversation), "customer_read", conversation=conversation, n=9)
         await do(paul, "add_note", conversation=conversation, text="rappeler le dépôt")
-        await do(paul, "tag", conversation=conversation, tags=["colis", "retard"])
+        await do(paul, "tag", conversation=conversation, tags=["parcel", "late"])
     first, *others = [str(c) for c in works]
     await do(paul, "close", conversation=first)
     (wrapup,) = [r for r in await centre.rows("work", agent="paul") if r["state"] == "wrapup"]
@@ -169,7 +171,7 @@ async def day_of(centre: DeskCentre) -> Any:
     await do(eva, "set_presence", presence="available")
     offered = [r for r in await centre.rows("work", agent="eva") if r["state"] == "offered"]
     for row in offered:
-        await do(eva, "decline_offer", offer=row["offer"], reason="")
+        await do(eva, "decline_offer", offer=row["offer"])
     if others:
         await do(paul, "transfer", conversation=others[0], queue="shop", note="pour la suite")
     await do(lea, "set_presence", agent="eva", presence="break", reason="")

@@ -90,6 +90,12 @@ def taken(**more: Any) -> Prepare:
     return prepare
 
 
+async def tagged(house: House, of: str) -> Payload:
+    """There is a tag to choose."""
+    await house.config("org", "tag", of, name="Colis")
+    return {**await with_words()(house, of), "tags": [of]}
+
+
 async def held(house: House, of: str) -> Payload:
     """Paul has a reply that has not left."""
     customer = f"{of}-customer"
@@ -181,7 +187,7 @@ PEOPLES: dict[str, Case] = {
     "add_note": Case(may="eva", permission=WORK, prepare=with_words(text="vu"), tidy=close),
     "park": Case(may="paul", permission=WORK, prepare=taken(), also=NOT_YOURS, tidy=close),
     "close": Case(may="paul", permission=WORK, prepare=taken(), also={"eva": "conversation.not_yours"}),
-    "tag": Case(may="eva", permission=WORK, prepare=with_words(tags=["colis"]), tidy=close),
+    "tag": Case(may="eva", permission=WORK, prepare=tagged, tidy=close),
     "take": Case(may="eva", permission=WORK, prepare=with_words(), tidy=close),
     "assign": Case(may="lea", permission=LEAD, prepare=with_words(agent="paul"), tidy=close),
     "transfer": Case(

@@ -210,6 +210,14 @@ class Disposition(Settings):
     client: ClientRef | None = None
 
 
+class Tag(Settings):
+    """A word for conversations of a kind, chosen from the list, so that nobody writes a name there; `client` None:
+    for all."""
+
+    name: Name
+    client: ClientRef | None = None
+
+
 class CannedReply(Settings):
     """Text by shortcut; placeholders {customer}, {agent}, {client}."""
 
@@ -231,6 +239,7 @@ KINDS: dict[str, type[Settings]] = {
     "entry_point": EntryPoint,
     "reason": Reason,
     "disposition": Disposition,
+    "tag": Tag,
     "canned_reply": CannedReply,
 }
 

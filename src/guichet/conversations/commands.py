@@ -8,6 +8,7 @@ from typing import Annotated
 import msgspec
 
 from guichet.accounts.permissions import LEAD, SPEAK_AS_CUSTOMER, SYSTEM, WORK
+from guichet.accounts.settings import Tag
 from guichet.conversations.part import Conversation, Conversations, not_found
 from guichet.conversations.states import (
     CLOSED,
@@ -46,7 +47,6 @@ MAX_PARKED = 366 * DAY
 Ident = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 Attachments = Annotated[list[Attachment], msgspec.Meta(max_length=50)]
 Header = Annotated[str, msgspec.Meta(max_length=4_000)]
-Tag = Annotated[str, msgspec.Meta(min_length=1, max_length=40)]
 
 
 class OpenConversation(msgspec.Struct, frozen=True, kw_only=True):
@@ -130,10 +130,10 @@ class Park(msgspec.Struct, frozen=True):
 
 
 class TagConversation(msgspec.Struct, frozen=True):
-    """The whole set of tags."""
+    """The whole set of tags, by the ids of configured ones."""
 
     conversation: Ident
-    tags: Annotated[list[Tag], msgspec.Meta(max_length=20)]
+    tags: Annotated[list[Ident], msgspec.Meta(max_length=20)]
 
 
 class _About(msgspec.Struct):
@@ -352,9 +352,13 @@ def close(part: Conversations, ask: OnConversation, now: Now) -> Iterator[Fact]:
 
 @command("tag", permission=WORK, scope=of_conversation)
 def tag(part: Conversations, ask: TagConversation, now: Now) -> Iterator[Fact]:
-    """Sets the tags, in any state."""
+    """Sets the tags, in any state. One that is no longer in use may stay."""
     c = part.get(ask.conversation)
-    tags = list(dict.fromkeys(word for word in (t.strip() for t in ask.tags) if word))
+    tags = list(dict.fromkeys(ask.tags))
+    for ident in tags:
+        found = part.accounts.directory.find(now.org, Tag, ident)
+        if found is None or found.client not in (None, c.client):
+            raise invalid("tags", "tag.unknown", "choose tags of this client; an administrator adds new ones")
     yield ConversationTagged(conversation=c.id, tags=tags)
 
 

@@ -81,6 +81,7 @@ PUBLIC: dict[str, tuple[str, ...]] = {
     "entry_point": ("name", "client", "channel", "queue", "active"),
     "reason": ("name", "presence", "active"),
     "disposition": ("name", "client", "active"),
+    "tag": ("name", "client", "active"),
     "canned_reply": ("shortcut", "text", "client", "language", "active"),
 }
 """What everybody who works sees of each kind of configuration; the rest is for administrators, by HTTP."""

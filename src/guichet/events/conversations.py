@@ -194,7 +194,7 @@ class ConversationLeft(Fact, frozen=True, kw_only=True):
 
 @fact("conversation.tagged", stream="conversation")
 class ConversationTagged(Fact, frozen=True, kw_only=True):
-    """The whole set of tags from now on."""
+    """The whole set of tags from now on, by the ids of configured ones."""
 
     conversation: Id
     tags: Plain[list[str]]

@@ -123,7 +123,8 @@ class OfferAccepted(Fact, frozen=True, kw_only=True):
 
 @fact("offer.declined", stream="task")
 class OfferDeclined(Fact, frozen=True, kw_only=True):
-    """The agent said no; the task goes back to its place and skips this agent for a while."""
+    """The agent said no; the task goes back to its place and skips this agent for a while. `reason` stays empty: an
+    agent's own words would outlive the erasure of the customer whom they name."""
 
     offer: Id
     task: Id

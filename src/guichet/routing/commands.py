@@ -43,7 +43,6 @@ class DeclineOffer(msgspec.Struct, frozen=True):
     """Leaves it to others."""
 
     offer: Ident
-    reason: Annotated[str, msgspec.Meta(max_length=80)] = ""
 
 
 class SetPresence(msgspec.Struct, frozen=True, kw_only=True):
@@ -153,7 +152,7 @@ def accept_offer(part: Routing, ask: AcceptOffer, now: Now) -> Iterator[Fact]:
 def decline_offer(part: Routing, ask: DeclineOffer, now: Now) -> Iterator[Fact]:
     """The task goes to others, and comes back after a while if nobody takes it."""
     offer = _own_offer(part, ask.offer, now)
-    yield OfferDeclined(offer=offer.id, task=offer.task.id, agent=offer.agent.id, reason=ask.reason)
+    yield OfferDeclined(offer=offer.id, task=offer.task.id, agent=offer.agent.id)
 
 
 def _own_offer(part: Routing, name: str, now: Now) -> Offer:

@@ -11,7 +11,7 @@ from guichet.conversations.part import KEEP, Conversations
 from guichet.events.conversations import ConversationClosed, ConversationWaiting, LegStarted, NoteAdded
 from guichet.kit.clock import MINUTE, SECOND
 from guichet.kit.errors import Refused
-from tests.support.harness import Harness, conversation, customer, furnished, names
+from tests.support.harness import Harness, config, conversation, customer, furnished, names
 
 pytestmark = pytest.mark.unit
 
@@ -378,10 +378,25 @@ def test_notes_and_tags_stay_among_colleagues(house: Harness) -> None:
     note = house.row("message", kind="note")
     assert (note["internal"], note["author"]) == (True, "eva")
     assert house.row("conversation")["last_words"] == "Bonjour"
-    house.do(house.agent("eva"), "tag", conversation="c1", tags=["colis", " colis", "retard"])
+    for tag in ("colis", "retard"):
+        config(house, "org", "tag", tag, name=tag.title())
+    house.do(house.agent("eva"), "tag", conversation="c1", tags=["colis", "colis", "retard"])
     assert house.row("conversation")["tags"] == ["colis", "retard"]
     assert say(house, "m2") == ["message.received"]
     assert house.row("message", message="m2")["n"] == 3
+
+
+def test_only_tags_of_the_list_are_given_so_that_no_name_stands_there(house: Harness) -> None:
+    conversation(house)
+    config(house, "org", "tag", "late", name="Retard")
+    config(house, "org", "tag", "banks", name="Banque", client="bank")
+    config(house, "org", "tag", "old", name="Ancien", active=False)
+    for tags in (["Mme Inès Colin"], ["late", "unknown"], ["banks"]):
+        with pytest.raises(Refused) as refused:
+            house.do(house.agent("eva"), "tag", conversation="c1", tags=tags)
+        assert (refused.value.field, refused.value.code) == ("tags", "tag.unknown")
+    house.do(house.agent("eva"), "tag", conversation="c1", tags=["late", "old"])
+    assert house.row("conversation")["tags"] == ["late", "old"], "what it has it may keep"
 
 
 @pytest.mark.parametrize("text", ["é" * 16_385, "x" * 32_769], ids=["accents", "letters"])

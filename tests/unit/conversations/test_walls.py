@@ -12,7 +12,7 @@ import pytest
 from guichet.kit.clock import MINUTE
 from guichet.kit.errors import Refused
 from guichet.leader.registry import COMMANDS, Actor
-from tests.support.harness import Harness, conversation, customer, furnished
+from tests.support.harness import Harness, config, conversation, customer, furnished
 
 pytestmark = pytest.mark.unit
 
@@ -96,6 +96,12 @@ def erased(house: Harness) -> None:
     house.do(house.agent("ada"), "erase_customer", customer="ines")
 
 
+def listed(house: Harness) -> None:
+    """There is a tag to choose."""
+    config(house, "org", "tag", "colis", name="Colis")
+    config(house, "other", "tag", "colis", name="Colis")
+
+
 OPENING = {
     "conversation": "c9",
     "customer": "ines",
@@ -165,7 +171,7 @@ CASES: dict[str, Case] = {
     "close": Case(
         agent("paul"), {"conversation": "c1"}, AGENTS_ONLY | {agent("eva"): "conversation.not_yours"}
     ),
-    "tag": Case(agent("eva"), {"conversation": "c1", "tags": ["colis"]}, AGENTS_ONLY),
+    "tag": Case(agent("eva"), {"conversation": "c1", "tags": ["colis"]}, AGENTS_ONLY, listed),
 }
 
 

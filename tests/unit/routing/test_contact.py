@@ -84,7 +84,7 @@ def test_a_declined_task_goes_to_the_next_and_comes_back_when_nobody_else_is_the
     come(house, "eva")
     conversation(house)
     paul = house.agent("paul")
-    facts = house.do(paul, "decline_offer", offer=offer_to(house, "paul"), reason="break soon")
+    facts = house.do(paul, "decline_offer", offer=offer_to(house, "paul"))
     assert names(facts) == ["offer.declined", "offer.made"]
     facts = house.do(house.agent("eva"), "decline_offer", offer=offer_to(house, "eva"))
     assert names(facts) == ["offer.declined"]

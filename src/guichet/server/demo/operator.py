@@ -162,6 +162,16 @@ DISPOSITIONS = {
     "advice": "Conseil",
     "other": "Autre",
 }
+TAGS = {
+    "late": "Retard",
+    "damaged": "Casse",
+    "exchange": "Échange",
+    "return": "Retour",
+    "address": "Adresse",
+    "invoice": "Facture",
+    "payment": "Paiement",
+    "advice": "Conseil",
+}
 CANNED = (
     ("bonjour", "fr", "Bonjour {customer}, {agent} à votre écoute. Je regarde tout de suite."),
     (
@@ -203,6 +213,7 @@ def configuration(chat: str, mail: str) -> list[tuple[str, str, dict[str, Any]]]
         ("reason", "learning", {"name": "Formation produit", "presence": "training"}),
     ]
     out += [("disposition", code, {"name": name}) for code, name in DISPOSITIONS.items()]
+    out += [("tag", code, {"name": name}) for code, name in TAGS.items()]
     out += [
         ("canned_reply", f"{language}-{shortcut}", {"shortcut": shortcut, "language": language, "text": text})
         for shortcut, language, text in CANNED

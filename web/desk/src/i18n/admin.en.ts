@@ -58,6 +58,8 @@ export const adminEn = {
   "touch.reason_other": "{{count}} reasons",
   "touch.disposition_one": "{{count}} disposition",
   "touch.disposition_other": "{{count}} dispositions",
+  "touch.tag_one": "{{count}} tag",
+  "touch.tag_other": "{{count}} tags",
   "touch.canned_reply_one": "{{count}} canned reply",
   "touch.canned_reply_other": "{{count}} canned replies",
 
@@ -72,6 +74,7 @@ export const adminEn = {
   "kind.entry_point": "Entry points",
   "kind.reason": "Presence reasons",
   "kind.disposition": "Dispositions",
+  "kind.tag": "Tags",
   "kind.canned_reply": "Canned replies",
 
   "new.organisation": "Organisation",
@@ -85,6 +88,7 @@ export const adminEn = {
   "new.entry_point": "New entry point",
   "new.reason": "New reason",
   "new.disposition": "New disposition",
+  "new.tag": "New tag",
   "new.canned_reply": "New canned reply",
 
   "about.organisation": "Rules that hold for everybody.",
@@ -100,6 +104,8 @@ export const adminEn = {
     "An entry point is one door: an address, a number, a chat on a site. It leads to a queue.",
   "about.reason": "Reasons refine a presence: lunch, coaching, a technical fault.",
   "about.disposition": "Dispositions say what a contact was about; agents choose one at wrap-up.",
+  "about.tag":
+    "Tags mark conversations of one kind. Agents choose from this list, so that nobody’s name stands there for ever.",
   "about.canned_reply": "Texts that agents insert with a slash and a shortcut.",
 
   "group.identity": "Identity",
@@ -214,6 +220,8 @@ export const adminEn = {
   "hint.reason.name": "For example Lunch.",
   "hint.disposition.name": "For example Delivery, answered.",
   "hint.disposition.client": "Empty: for all clients.",
+  "hint.tag.name": "For example Late.",
+  "hint.tag.client": "Empty: for all clients.",
   "hint.canned_reply.client": "Empty: for all clients.",
   "hint.shortcut": "One word, typed after a slash, for example delay.",
   "hint.text": "{customer}, {agent} and {client} are filled in, for example Hello {customer}.",

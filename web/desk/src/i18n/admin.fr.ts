@@ -74,6 +74,7 @@ export const adminFr: Record<keyof typeof adminEn, string> = {
   "kind.entry_point": "Points d’entrée",
   "kind.reason": "Motifs de présence",
   "kind.disposition": "Qualifications",
+  "kind.tag": "Étiquettes",
   "kind.canned_reply": "Réponses types",
 
   "new.organisation": "Organisation",
@@ -87,6 +88,7 @@ export const adminFr: Record<keyof typeof adminEn, string> = {
   "new.entry_point": "Nouveau point d’entrée",
   "new.reason": "Nouveau motif",
   "new.disposition": "Nouvelle qualification",
+  "new.tag": "Nouvelle étiquette",
   "new.canned_reply": "Nouvelle réponse type",
 
   "about.organisation": "Les règles qui valent pour tous.",
@@ -105,6 +107,8 @@ export const adminFr: Record<keyof typeof adminEn, string> = {
     "Un point d’entrée est une porte : une adresse, un numéro, un chat sur un site. Il mène à une file.",
   "about.reason": "Un motif précise une présence : déjeuner, accompagnement, panne.",
   "about.disposition": "Une qualification dit de quoi il s’agissait ; l’agent en choisit une au post-appel.",
+  "about.tag":
+    "Une étiquette marque les conversations d’une même sorte. Les agents choisissent dans cette liste : aucun nom de personne n’y reste à jamais.",
   "about.canned_reply": "Des textes que les agents insèrent par une barre oblique et un raccourci.",
 
   "group.identity": "Identité",
@@ -220,6 +224,8 @@ export const adminFr: Record<keyof typeof adminEn, string> = {
   "hint.reason.name": "Par exemple Déjeuner.",
   "hint.disposition.name": "Par exemple Livraison, répondu.",
   "hint.disposition.client": "Vide : pour tous les donneurs d’ordre.",
+  "hint.tag.name": "Par exemple Retard.",
+  "hint.tag.client": "Vide : pour tous les donneurs d’ordre.",
   "hint.canned_reply.client": "Vide : pour tous les donneurs d’ordre.",
   "hint.shortcut": "Un mot, tapé après une barre oblique, par exemple retard.",
   "hint.text": "{customer}, {agent} et {client} sont remplacés, par exemple Bonjour {customer}.",

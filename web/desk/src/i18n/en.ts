@@ -155,7 +155,9 @@ export const en = {
   "park.monday": "Until Monday",
 
   "tags.label": "Tags",
-  "tags.hint": "Press Enter after each one. They help to find the conversation again.",
+  "tags.hint": "They say of which kind the conversation is.",
+  "tags.none": "There are no tags yet. An administrator makes them.",
+  "tags.no_match": "No tag has this name",
 
   "status.sending": "sending",
   "status.kept": "will be sent when online",

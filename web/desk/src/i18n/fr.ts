@@ -162,7 +162,9 @@ export const fr: Record<keyof typeof en, string> = {
   "park.monday": "Jusqu’à lundi",
 
   "tags.label": "Étiquettes",
-  "tags.hint": "Entrée après chacune. Elles aident à retrouver la conversation.",
+  "tags.hint": "Elles disent de quelle sorte est la conversation.",
+  "tags.none": "Il n’y a pas encore d’étiquettes. Un administrateur les crée.",
+  "tags.no_match": "Aucune étiquette ne porte ce nom",
 
   "status.sending": "envoi en cours",
   "status.kept": "partira au retour de la connexion",

@@ -18,7 +18,7 @@ function kept(name: string, payload: Record<string, unknown>, key?: string): Ans
 /** Everything that the desk may ask of the server, by its wire name. */
 export const commands = {
   acceptOffer: (offer: string) => atOnce("accept_offer", { offer }),
-  declineOffer: (offer: string, reason: string) => atOnce("decline_offer", { offer, reason }),
+  declineOffer: (offer: string) => atOnce("decline_offer", { offer }),
   setPresence: (presence: Presence, reason: string | null, agent: string | null = null) =>
     atOnce("set_presence", { agent, presence, reason: reason ?? "" }),
   take: (conversation: string) => atOnce("take", { conversation }),

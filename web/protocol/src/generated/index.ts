@@ -312,7 +312,7 @@ export interface Commands {
   add_note: { conversation: string; text: string; };
   assign: { conversation: string; agent: string; };
   close: { conversation: string; };
-  decline_offer: { offer: string; reason?: string; };
+  decline_offer: { offer: string; };
   describe_customer: {
     customer: string;
     name?: string | null;
@@ -435,6 +435,7 @@ export interface ConfigValues {
     presence: "break" | "training" | "meeting" | "back_office";
   };
   disposition: { active: boolean; name: string; client: string | null; };
+  tag: { active: boolean; name: string; client: string | null; };
   canned_reply: {
     active: boolean;
     shortcut: string;
@@ -459,5 +460,6 @@ export interface PublicConfig {
   entry_point: Pick<ConfigValues["entry_point"], "name" | "client" | "channel" | "queue" | "active">;
   reason: Pick<ConfigValues["reason"], "name" | "presence" | "active">;
   disposition: Pick<ConfigValues["disposition"], "name" | "client" | "active">;
+  tag: Pick<ConfigValues["tag"], "name" | "client" | "active">;
   canned_reply: Pick<ConfigValues["canned_reply"], "shortcut" | "text" | "client" | "language" | "active">;
 }

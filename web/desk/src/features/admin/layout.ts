@@ -25,6 +25,7 @@ export const KINDS = [
   "entry_point",
   "reason",
   "disposition",
+  "tag",
   "canned_reply",
 ] as const;
 export type Kind = (typeof KINDS)[number];
@@ -84,6 +85,7 @@ export const LAYOUTS: Record<Kind, Layout> = {
   },
   reason: { groups: [{ title: "group.identity", fields: ["name", "presence"] }], detail: "presence" },
   disposition: { groups: [{ title: "group.identity", fields: ["name", "client"] }], detail: "client" },
+  tag: { groups: [{ title: "group.identity", fields: ["name", "client"] }], detail: "client" },
   canned_reply: {
     groups: [{ title: "group.identity", fields: ["shortcut", "text", "language", "client"] }],
     detail: "text",

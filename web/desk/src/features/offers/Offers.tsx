@@ -37,7 +37,7 @@ function OfferCard({ item, first }: { item: WorkItem; first: boolean }): JSX.Ele
   function answer(how: "accept" | "decline"): void {
     if (asked !== null || work.offer === null) return;
     setAsked(how);
-    const sent = how === "accept" ? commands.acceptOffer(work.offer) : commands.declineOffer(work.offer, "");
+    const sent = how === "accept" ? commands.acceptOffer(work.offer) : commands.declineOffer(work.offer);
     // The thread opens at once: the words are there before the server has said yes.
     if (how === "accept" && !isTyping()) {
       expectComposer(work.conversation);

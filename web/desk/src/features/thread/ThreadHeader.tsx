@@ -14,7 +14,7 @@ import { ChannelIcon } from "../../shared/channels.tsx";
 import { ClientMark } from "../../shared/ClientMark.tsx";
 import { Since } from "../../shared/time.tsx";
 import { commands } from "../../store/commands.ts";
-import { useConfig, useName } from "../../store/directory.ts";
+import { useConfig, useName, useNames } from "../../store/directory.ts";
 import { useMe } from "../../store/session.ts";
 import { settings, useSettings } from "../../store/settings.ts";
 import { useOnly, useView, type View } from "../../store/views.ts";
@@ -61,6 +61,7 @@ function Facts({ row }: { row: ConversationRow }): JSX.Element {
   const { t } = useTranslation();
   const queue = useName("queue", row.queue);
   const holder = useName("agent", row.agent);
+  const tagName = useNames("tag");
   const { agent } = useMe();
   const within = useConfig("queue", row.queue)?.["answer_within_seconds"];
   const bound = (typeof within === "number" ? within : 60) * 1000;
@@ -80,7 +81,7 @@ function Facts({ row }: { row: ConversationRow }): JSX.Element {
       {row.left_at !== null && row.state !== "closed" && <span className="tag">{t("thread.left")}</span>}
       {row.tags?.map((tag) => (
         <span className="tag" key={tag}>
-          {tag}
+          {tagName(tag)}
         </span>
       ))}
     </div>
@@ -207,7 +208,12 @@ export function ThreadHeader({ conversation, mine, leave }: ThreadHeaderProps): 
           <TransferDialog row={row} close={() => setDialog(null)} done={mine ? leave : () => {}} />
         )}
         {dialog === "tag" && row && (
-          <TagDialog conversation={conversation} tags={tags} close={() => setDialog(null)} />
+          <TagDialog
+            conversation={conversation}
+            client={row.client}
+            tags={tags}
+            close={() => setDialog(null)}
+          />
         )}
         {dialog === "why" && taskId !== null && <WhyDialog task={taskId} close={() => setDialog(null)} />}
       </Suspense>
