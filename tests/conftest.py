@@ -24,6 +24,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--soak"):
         os.environ["GUICHET_SOAK"] = "1"
+    os.environ["GUICHET_MEDIA_SERVER"] = "off"  # unless a test brings one of its own
     profiles.load()
     network.install()
 

@@ -70,6 +70,7 @@ class Serving:
             **{f"GUICHET_{name}": value for name, value in given.items()},
             "GUICHET_DATABASE_URL": database_url,
             "GUICHET_SMTP_PORT": str(self.smtp_port),
+            "GUICHET_MEDIA_SERVER": given.get("MEDIA_SERVER", "off"),
         }
 
     @classmethod

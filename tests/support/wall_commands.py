@@ -291,6 +291,51 @@ async def at_a_desk(house: House, of: str) -> Payload:
     return about
 
 
+async def in_a_room(house: House, of: str) -> Payload:
+    about = await registered_room(house, of)
+    await house.do(house.system(), "open_room", **about)
+    return about
+
+
+async def registered_room(house: House, of: str) -> Payload:
+    return {"room": of, **await registered(house, of)}
+
+
+async def hearing(house: House, of: str) -> Payload:
+    await in_a_room(house, of)
+    return {"rooms": {of: {"endpoints": ["a"]}}}
+
+
+async def recorded(house: House, of: str) -> Payload:
+    await in_a_room(house, of)
+    return {"room": of, "recording": of, "failed": "disk_full"}
+
+
+async def on_a_trunk(house: House, of: str) -> Payload:
+    carrier = {"name": "Carrier", "peer": "192.0.2.1:5060", "allow": ["192.0.2.0/24"]}
+    await house.config("org", "trunk", of, **carrier)
+    return {"trunk": f"org.{of}", "up": True}
+
+
+async def dialling(house: House, of: str) -> Payload:
+    await on_a_trunk(house, of)
+    return {"endpoint": of, "trunk": of, "number": "+33199001234", **await registered(house, of)}
+
+
+async def joining(house: House, of: str) -> Payload:
+    return {"endpoint": of, "party": "agent:paul"}
+
+
+async def joined(house: House, of: str) -> Payload:
+    await house.do(house.system(), "join_endpoint", **await joining(house, of))
+    return {"endpoint": of, "act": "hang_up"}
+
+
+async def told(house: House, of: str) -> Payload:
+    await joined(house, of)
+    return {"endpoint": of, "epoch": "e", "seq": 1, "kind": "left"}
+
+
 NO = "permission.missing"
 DOORS: dict[str, Door] = {
     "found_organisation": Door(prepare=founding, founds=True, agents="not_found"),
@@ -307,5 +352,13 @@ DOORS: dict[str, Door] = {
     "complete_erasure": Door(prepare=erased, again=True),
     "agent_connected": Door(prepare=hired, elsewhere=(NO, NO, "agent.not_found")),
     "agent_vanished": Door(prepare=at_a_desk, elsewhere=(NO, NO, "agent.not_found")),
+    "open_room": Door(prepare=registered_room),
+    "set_rooms": Door(prepare=hearing),
+    "dial_endpoint": Door(prepare=dialling),
+    "join_endpoint": Door(prepare=joining, elsewhere=(NO, NO, "agent.not_found")),
+    "ask_endpoint": Door(prepare=joined),
+    "report_endpoint": Door(prepare=told),
+    "keep_recording": Door(prepare=recorded),
+    "report_trunk": Door(prepare=on_a_trunk),
 }
 """What no desk can ask for, and whose it is."""

@@ -7,12 +7,14 @@ A value is stored by `set_config(kind, id, value, expected_version)` as the fact
 from __future__ import annotations
 
 import datetime as dt
+import ipaddress
 import typing
 import zoneinfo
 from collections.abc import Iterator
 from types import UnionType
 from typing import Annotated, Any, Literal
 
+import phonenumbers
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -51,6 +53,23 @@ def _date(text: str) -> str:
     return text
 
 
+def _cidr(text: str) -> str:
+    try:
+        return str(ipaddress.ip_network(text))
+    except ValueError as error:
+        raise ValueError("write addresses like 203.0.113.0/24; bits after the prefix must be 0") from error
+
+
+def _e164(text: str) -> str:
+    try:
+        number = phonenumbers.parse(text, None)
+    except phonenumbers.NumberParseException as error:
+        raise ValueError("write the number with + and its country code, like +33 1 99 00 12 34") from error
+    if not phonenumbers.is_possible_number(number):
+        raise ValueError("no number of that country has this length")
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
 ANY = "*"
 """In a list of references: all of that kind."""
 
@@ -62,6 +81,10 @@ TeamRef = Annotated[Ref, To("team")]
 SkillRef = Annotated[Ref, To("skill")]
 HoursRef = Annotated[Ref, To("hours")]
 QueueRef = Annotated[Ref, To("queue")]
+TrunkRef = Annotated[Ref, To("trunk")]
+Cidr = Annotated[str, StringConstraints(max_length=64), AfterValidator(_cidr)]
+E164 = Annotated[str, StringConstraints(max_length=40), AfterValidator(_e164)]
+Prefix = Annotated[str, StringConstraints(pattern=r"^\+\d{1,14}$")]
 TimeZone = Annotated[str, StringConstraints(min_length=1, max_length=80), AfterValidator(_time_zone)]
 Day = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d\d-\d\d$"), AfterValidator(_date)]
 Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2}$")]
@@ -95,7 +118,16 @@ class Client(Settings):
 
     name: Name
     colour: Annotated[str, StringConstraints(pattern=r"^#[0-9a-fA-F]{6}$")] = "#1f5f8b"
-    mark: Annotated[str, StringConstraints(min_length=1, max_length=3)] = "?"
+    mark: Annotated[str, StringConstraints(max_length=3)] = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _initials(cls, value: Any) -> Any:  # noqa: ANN401 (whatever was sent)
+        """Without letters of its own it is marked by its name's initials."""
+        if isinstance(value, dict) and value.get("mark", "") == "" and isinstance(value.get("name"), str):
+            letters = "".join(word[0] for word in value["name"].split())
+            return {**value, "mark": letters[:3].upper()}
+        return value
 
 
 class Site(Settings):
@@ -227,6 +259,60 @@ class CannedReply(Settings):
     language: Language = "fr"
 
 
+class Price(BaseModel):
+    """What a minute to numbers that begin so costs, in the carrier's currency; the longest prefix counts."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    prefix: Prefix
+    per_minute: Annotated[float, Field(ge=0, le=1_000)]
+
+
+class Trunk(Settings):
+    """A carrier, or a telephone system of the house. `secret` and `in_secret` name the vault's passwords: ours when it
+    challenges us, its own when we challenge it. Calls come only from `allow`, and go only to `countries`."""
+
+    name: Name
+    peer: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.\-\[\]:]+:\d{1,5}$", max_length=256)]
+    transport: Literal["udp", "tcp", "tls"] = "udp"
+    encrypted: bool = False
+    allow: Annotated[list[Cidr], Field(min_length=1, max_length=64)]
+    domain: Annotated[str, StringConstraints(max_length=200)] = ""
+    username: Annotated[str, StringConstraints(max_length=100)] = ""
+    secret: Annotated[str, StringConstraints(max_length=64)] = ""
+    register_with_it: bool = False
+    in_username: Annotated[str, StringConstraints(max_length=100)] = ""
+    in_secret: Annotated[str, StringConstraints(max_length=64)] = ""
+    codecs: Annotated[list[Literal["G722", "PCMA", "PCMU"]], Field(min_length=1, max_length=3)] = [
+        "G722",
+        "PCMA",
+        "PCMU",
+    ]
+    session_seconds: Annotated[int, Field(ge=0, le=7_200)] = 0
+    options_seconds: Annotated[int, Field(ge=0, le=3_600)] = 60
+    max_calls: Annotated[int, Field(ge=1, le=10_000)] = 30
+    max_calls_per_second: Annotated[float, Field(gt=0, le=1_000)] = 5.0
+    countries: Annotated[list[Prefix], Field(max_length=250)] = []
+    spend_per_day: Annotated[float, Field(ge=0, le=1_000_000)] = 0.0
+    prices: Annotated[list[Price], Field(max_length=500)] = []
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Trunk:
+        if self.encrypted and self.transport != "tls":
+            raise ValueError("encrypted calls need the transport tls: their keys travel in its messages")
+        if self.spend_per_day and not self.prices:
+            raise ValueError("a limit of spend needs prices")
+        return self
+
+
+class Number(Settings):
+    """A telephone number of ours, in the international form."""
+
+    name: Name
+    number: E164
+    trunk: TrunkRef
+
+
 KINDS: dict[str, type[Settings]] = {
     "organisation": OrganisationSettings,
     "client": Client,
@@ -241,6 +327,8 @@ KINDS: dict[str, type[Settings]] = {
     "disposition": Disposition,
     "tag": Tag,
     "canned_reply": CannedReply,
+    "trunk": Trunk,
+    "number": Number,
 }
 
 

@@ -27,9 +27,16 @@ from guichet.kit.clock import Clock, SystemClock
 from guichet.kit.tasks import Supervisor
 from guichet.leader.loop import Committed
 from guichet.leader.thread import LoopThread
+from guichet.media.acts import act
+from guichet.media.drivers.server import MediaServer
+from guichet.media.link import Link
+from guichet.media.plane import MediaPlane
+from guichet.media.recordings import Recordings
+from guichet.media.reports import Reports
 from guichet.server import stages
 from guichet.server.leading import SHARD, Leading
 from guichet.server.lines import Lines
+from guichet.server.mediaserver import MediaProcess
 from guichet.server.settings import ProcessSettings
 from guichet.store.ciphers import derive
 from guichet.store.engines import open_store
@@ -48,7 +55,14 @@ Listener = Callable[[Committed], None]
 class Node:
     """An opened Guichet. `open` gives one that leads and works; `close` ends everything it started."""
 
-    def __init__(self, settings: ProcessSettings, clock: Clock, store: Store, thread: LoopThread) -> None:
+    def __init__(
+        self,
+        settings: ProcessSettings,
+        clock: Clock,
+        store: Store,
+        thread: LoopThread,
+        plane: MediaPlane | None = None,
+    ) -> None:
         self.settings = settings
         self.clock = clock
         self.store = store
@@ -83,6 +97,11 @@ class Node:
         self.presence = Presence(self.submit, self.supervisor, self._vanish_seconds)
         self.hasher = IdentityHasher(derive(_master(settings), "guichet identities"))
         self.edge = self._edge()
+        self.media_process = (
+            MediaProcess(settings, clock) if plane is None and settings.media_server != "off" else None
+        )
+        self.media: Link | None = None
+        self._plane = plane
         self.doors: list[Door] = []
         self.open_doors: list[asyncio.Task[None]] = []
         """One that ends with Refused could not be opened: whoever serves this node should say so and stop."""
@@ -93,8 +112,10 @@ class Node:
         cls,
         settings: ProcessSettings,
         clock: Clock | None = None,
+        plane: MediaPlane | None = None,
     ) -> Node:
-        """Opens the store and waits until it leads. Raises Refused, NewerDatabase, OSError."""
+        """Opens the store and waits until it leads. `plane`: a media server that is there already. Raises Refused,
+        NewerDatabase, OSError."""
         stages.load()
         settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         thread = LoopThread("leader", uvloop.new_event_loop)
@@ -107,7 +128,7 @@ class Node:
         except BaseException:
             thread.stop()
             raise
-        node = cls(settings, clock, store, thread)
+        node = cls(settings, clock, store, thread, plane)
         node.supervisor.start("lag", node.leading.lag.watch())
         node._leader = node.supervisor.start("leading", node.leading.run())
         await node.leading.ready.wait()
@@ -128,11 +149,35 @@ class Node:
         start("people", self.people_indexer.run())
         start("deliveries", delivery.run(self.edge))
         start("erasures", work(self.edge, ERASE_QUEUE, self._erase))
+        self._link_media()
         self.doors = [channel.door(self.edge) for channel in channels.all_channels().values()]
         self.open_doors = [start(f"door {type(door).__name__}", door.run()) for door in self.doors]
 
+    def _link_media(self) -> None:
+        """Voice is an effect: nothing waits for it."""
+        process, plane = self.media_process, self._plane
+        if process is not None:
+            plane = MediaServer(process.url, process.token)
+            self.supervisor.start("media server", process.run())
+        if plane is None:
+            return
+        reports = Reports(plane, self.edge)
+        spool = process.spool if process is not None else self.settings.data_dir
+        self.media = Link(plane, self.edge, reports, Recordings(self.edge, spool))
+        self.listeners.append(self.media.committed)
+        self.supervisor.start("media", self._follow_media(self.media))
+        self.supervisor.start("media rooms", self.media.put())
+        self.supervisor.start("media acts", act(plane, self.edge, self.store.sealer, reports))
+
+    async def _follow_media(self, media: Link) -> None:
+        if self.media_process is not None:
+            await self.media_process.started.wait()
+        await media.follow()
+
     async def close(self) -> None:
         """Ends what was started, the leader after its last batch, and closes the store."""
+        if self.media_process is not None:
+            self.media_process.stop()
         self.leading.stop()
         if self._leader is not None:
             await asyncio.wait([self._leader])

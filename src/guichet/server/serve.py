@@ -114,5 +114,6 @@ async def health(node: Node) -> dict[str, Any]:
         "version": node.build,
         "leads": node.leading.ready.is_set(),
         "facts": seq,
+        "voice": node.media.condition if node.media is not None else "off",
         "search": {"position": await node.search.position(), "trouble": node.indexer.trouble},
     }

@@ -48,6 +48,18 @@ class ProcessSettings(BaseSettings):
     """Name of the vault's secret that holds the relay's password."""
     mail_domain: str = "guichet.invalid"
     """Right side of the Message-IDs we make."""
+    media_server: str = "auto"
+    """The media server's program; "auto": the one that was built here or installed; "off": no voice."""
+    media_host: str = "127.0.0.1"
+    """Address to which phones and browsers send their audio."""
+    media_public_host: str = ""
+    """How they reach it, behind an address translation."""
+    sip_port: Port = 0
+    """Port for telephone trunks, UDP and TCP; 0: no phones."""
+    webrtc_port: Port = 7781
+    """Port for browsers' audio and video, UDP and TCP."""
+    rtp_ports: Annotated[str, Field(pattern=r"^\d{4,5}-\d{4,5}$")] = "20000-29999"
+    """Ports for the audio of phones."""
     max_waiting: Annotated[int, Field(ge=1, le=1_000_000)] = 2_000
     """Commands that may wait for the leader before new ones are refused."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -12,13 +12,14 @@ from guichet.customers.part import Customers
 from guichet.events.base import Fact
 from guichet.events.routing import OfferMade, OfferMissed
 from guichet.leader.state import State
+from guichet.media.part import Media
 from guichet.routing.part import Routing
 from guichet.routing.policy import policies
 
 ANSWERS_ONLY: frozenset[type[Fact]] = frozenset({OfferMade, OfferMissed})
 """Facts that no person brings in: a replay must find a reactor that gives each of them."""
 
-STAGES = ("accounts", "customers", "channels", "conversations", "routing")
+STAGES = ("accounts", "customers", "channels", "media", "conversations", "routing")
 FILES = ("commands", "reactors", "projections", "start")
 
 
@@ -46,4 +47,4 @@ def new_state(given: Rules | None = None) -> State:
     accounts = Accounts(given if given is not None else rules())
     customers = Customers(accounts)
     conversations = Conversations(accounts, customers)
-    return State([accounts, customers, conversations, Routing(accounts, conversations)])
+    return State([accounts, customers, Media(accounts, customers), conversations, Routing(accounts, conversations)])

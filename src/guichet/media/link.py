@@ -1,0 +1,190 @@
+"""Between the log and a media server: what is desired goes there, what happens there becomes facts.
+
+The log is the truth, the server an effect. After a restart of either side, or a line that was cut, everything
+desired is put again and what both sides believe of each call is compared; a server that stays away takes its calls
+with it, and whoever called may be called back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from contextlib import aclosing
+from typing import Literal, cast
+
+import msgspec
+import structlog
+
+from guichet.channels.base import Edge
+from guichet.kit.errors import Refused
+from guichet.leader.loop import Committed
+from guichet.media.plane import Event, Gap, Hearing, MediaPlane, Position, Room, Silent, State
+from guichet.media.recordings import Recordings
+from guichet.media.reports import Reports
+from guichet.media.tables import ENDPOINT, POSITION, ROOM
+from guichet.media.trunks import all_trunks
+from guichet.store.port import Row
+
+RETRY = 0.1
+PATIENCE = 2.0
+"""Seconds after which a server that does not answer has lost its calls. One that was killed is back in less."""
+PAGE = 100_000
+AT_ONCE = 200
+"""Rooms of one put when everything is put again."""
+
+Listener = Callable[[Event], None]
+Condition = Literal["preparing", "up", "down"]
+
+log = structlog.get_logger(__name__)
+
+
+class Link:
+    """One media server of this process. `committed` hears of every commit; `follow` and `put` work until cancelled."""
+
+    def __init__(self, plane: MediaPlane, edge: Edge, reports: Reports, recordings: Recordings) -> None:
+        self.condition: Condition = "preparing"
+        self.listeners: list[Listener] = []
+        """Told of every event, also of those that become no facts (digits, quality, what has been played)."""
+        self._plane = plane
+        self._edge = edge
+        self._reports = reports
+        self._recordings = recordings
+        self._rooms: dict[str, Room] = {}
+        self._stale_trunks = False
+        self._wake = asyncio.Event()
+        self._position: Position | None = None
+
+    def committed(self, committed: Committed) -> None:
+        """Collects what changed; the rooms of one commit go out together."""
+        for change in committed.changes:
+            if change.table is ROOM and change.values is not None and change.values.get("rev"):
+                self._desire([_room({"room": change.key[0], **change.values})])
+            elif change.table is ENDPOINT:
+                self._reports.know(str(change.key[0]), None if change.deleted else change.org)
+            elif change.table.name == "config" and change.key[1] == "trunk":
+                self._stale_trunks = True
+                self._wake.set()
+
+    def _desire(self, rooms: Iterable[Room]) -> None:
+        for room in rooms:
+            waiting = self._rooms.get(room.id)
+            if waiting is None or waiting.rev < room.rev:
+                self._rooms[room.id] = room
+        self._wake.set()
+
+    # -- there ---------------------------------------------------------------------------------------------
+
+    async def put(self) -> None:
+        """Puts what changes."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            rooms, self._rooms = list(self._rooms.values()), {}
+            trunks, self._stale_trunks = self._stale_trunks, False
+            try:
+                if trunks:
+                    await self._put_trunks()
+                for at in range(0, len(rooms), AT_ONCE):
+                    await self._put(rooms[at : at + AT_ONCE])
+            except Silent:
+                self._stale_trunks = self._stale_trunks or trunks
+                self._desire(rooms)
+                await asyncio.sleep(RETRY)
+
+    async def _put(self, rooms: list[Room]) -> None:
+        """All in one tick; one that is refused must not hold up the others."""
+        try:
+            await self._plane.put(rooms)
+        except Silent:
+            raise
+        except Refused as refused:
+            if len(rooms) == 1:
+                log.warning("room refused", code=refused.code, field=refused.field, room=rooms[0].id)
+                return
+            for room in rooms:
+                await self._put([room])
+
+    async def _put_trunks(self) -> None:
+        trunks = await all_trunks(self._edge.directory, self._edge.secrets)
+        try:
+            await self._plane.trunks(self._edge.clock.now(), trunks)
+        except Silent:
+            raise
+        except Refused as refused:
+            log.warning("trunks refused", code=refused.code, field=refused.field)
+
+    # -- and back ------------------------------------------------------------------------------------------
+
+    async def follow(self) -> None:
+        """Agrees with the server, then takes in what happens; again whenever the line was cut."""
+        gone_since: float | None = None
+        while True:
+            try:
+                state = await self._plane.state()
+                gone_since = None
+                after = await self._agree(state)
+                self.condition = "up"
+                await self._take_events(after)
+            except Silent:
+                now = self._edge.clock.monotonic()
+                gone_since = now if gone_since is None else gone_since
+                if self.condition == "up":
+                    log.warning("the media server does not answer")
+                    self.condition = "down"
+                if self.condition == "down" and now - gone_since > PATIENCE:
+                    await self._reports.lost(await self._endpoints())
+            except Gap:
+                log.warning("events of the media server were missed")
+                self._position = Position("", 0)
+            except Refused as refused:
+                log.warning("the log and the media server do not agree yet", code=refused.code)
+            await asyncio.sleep(RETRY)
+
+    async def _agree(self, state: State) -> Position | None:
+        """Puts everything desired that is not so, and compares the calls. Gives where to go on with the events."""
+        rows = await self._edge.reader.rows(ROOM, {"closed": False}, limit=PAGE)
+        wanted = {room.id: room for row in rows if (room := _room(row)).rev}
+        there = {room.id: room.rev for room in state.rooms}
+        self._stale_trunks = True
+        self._desire(room for room in wanted.values() if there.get(room.id) != room.rev)
+        self._desire([await self._closed(room) for room in state.rooms if room.id not in wanted])
+        known = self._position or await self._known()
+        missed = known is None or known.epoch != state.epoch
+        await self._reports.agree(await self._endpoints(), state, missed=missed)
+        return None if missed else known
+
+    async def _closed(self, there: Room) -> Room:
+        row = await self._edge.reader.row(ROOM, (there.id,))
+        rev = max(there.rev + 1, cast("int", row["rev"]) if row is not None else 0)
+        return Room(id=there.id, rev=rev, closed=True)
+
+    async def _endpoints(self) -> list[Row]:
+        return await self._edge.reader.rows(ENDPOINT, {}, limit=PAGE)
+
+    async def _known(self) -> Position | None:
+        row = await self._edge.reader.row(POSITION, ("media",))
+        return Position(str(row["epoch"]), cast("int", row["seq"])) if row is not None else None
+
+    async def _take_events(self, after: Position | None) -> None:
+        async with aclosing(self._plane.events(after)) as events:
+            async for event in events:
+                await self._take(event)
+                self._position = Position(event.epoch, event.seq)
+
+    async def _take(self, event: Event) -> None:
+        if event.kind in ("recording_ready", "recording_failed"):
+            await self._recordings.take(event)
+        else:
+            await self._reports.take(event)
+        for listener in self.listeners:
+            listener(event)
+
+
+def _room(row: Row) -> Room:
+    """The room as it is put."""
+    ident, rev = str(row["room"]), cast("int", row["rev"])
+    if row["closed"]:
+        return Room(id=ident, rev=rev, closed=True)
+    hearing = msgspec.convert(row["document"], Hearing)
+    fields = {name: getattr(hearing, name) for name in Hearing.__struct_fields__}
+    return Room(id=ident, rev=rev, **fields)

@@ -1,0 +1,129 @@
+"""What the media server tells of its endpoints and trunks, as commands. Told twice, it happens once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+import structlog
+
+from guichet.channels.base import Edge
+from guichet.kit.errors import Refused
+from guichet.kit.ids import new_id
+from guichet.leader.registry import Actor, Command
+from guichet.media.commands import ReportEndpoint, ReportTrunk
+from guichet.media.plane import Endpoint, Event, MediaPlane, State
+from guichet.media.trunks import org_of
+from guichet.store.port import Row
+
+FACTS = frozenset({"offered", "ringing", "early", "answered", "held", "resumed", "left"})
+AS_EVENTS: dict[str, tuple[str, ...]] = {
+    "offered": ("offered",),
+    "ringing": ("ringing",),
+    "early": ("early",),
+    "answered": ("answered", "resumed"),
+    "held": ("answered", "held"),
+}
+"""What must have happened to an endpoint that is so; what is known already becomes no fact again."""
+PAUSE = 0.2
+"""Seconds before a command is given again to a leader that did not take it."""
+
+log = structlog.get_logger(__name__)
+
+
+class Reports:
+    """Knows whose each endpoint is."""
+
+    def __init__(self, plane: MediaPlane, edge: Edge) -> None:
+        self._plane = plane
+        self._edge = edge
+        self._orgs: dict[str, str] = {}
+
+    def know(self, endpoint: str, org: str | None) -> None:
+        """The endpoint belongs to this organisation; None: it is over."""
+        if org is None:
+            self._orgs.pop(endpoint, None)
+        else:
+            self._orgs[endpoint] = org
+
+    async def take(self, event: Event) -> bool:
+        """Gives the command that follows from an event, if any does, and waits for its commit. False: the log has
+        done with this call before."""
+        if event.kind in ("trunk_up", "trunk_down"):
+            up = event.kind == "trunk_up"
+            report = ReportTrunk(trunk=event.trunk, up=up, cause=event.cause)
+            await self._submit(org_of(event.trunk), _key(event), report)
+        elif event.kind in FACTS:
+            org = org_of(event.trunk) if event.kind == "offered" else self._orgs.get(event.endpoint, "")
+            if org in self._edge.directory.organisations():
+                answer = await self._submit(org, _key(event), _report(event))
+                over = bool(answer.get("over"))
+                self.know(event.endpoint, None if over or event.kind == "left" else org)
+                return not over
+        return True
+
+    async def agree(self, rows: Sequence[Row], state: State, *, missed: bool) -> None:
+        """Makes the log know what stands there, and ends what the log does not want. `missed`: events were lost, so
+        what does not stand there any more must be concluded from that."""
+        there = {endpoint.id: endpoint for endpoint in state.endpoints}
+        known = {str(row["endpoint"]) for row in rows}
+        for row in rows:
+            self.know(str(row["endpoint"]), str(row["org"]))
+        for endpoint in there.values():
+            wanted = endpoint.id in known or (endpoint.incoming and endpoint.state == "offered")
+            for kind in AS_EVENTS.get(endpoint.state, ()) if wanted else ():
+                wanted = await self.take(_as_event(endpoint, kind, state)) and wanted
+            if not wanted and endpoint.kind == "phone":
+                log.warning("a call that nobody wants is ended", endpoint=endpoint.id)
+                await self._plane.hang_up(endpoint.id)
+        if missed:
+            await self.lost(row for row in rows if row["endpoint"] not in there)
+
+    async def lost(self, rows: Iterable[Row]) -> None:
+        """These endpoints went down with their server."""
+        for row in rows:
+            endpoint = str(row["endpoint"])
+            report = ReportEndpoint(endpoint=endpoint, epoch="", seq=0, kind="left", cause="media_lost")
+            await self._submit(str(row["org"]), f"lost/{endpoint}", report)
+
+    async def refused(self, org: str, endpoint: str, code: str) -> None:
+        """What was asked cannot be: the call is over before it began."""
+        report = ReportEndpoint(endpoint=endpoint, epoch="", seq=0, kind="left", who="us", cause=code[:64])
+        await self._submit(org, f"refused/{endpoint}", report)
+
+    async def _submit(self, org: str, key: str, payload: msgspec.Struct) -> dict[str, Any]:
+        """Until the leader has taken it: an event that is let go is a call that never ends."""
+        name = "report_trunk" if isinstance(payload, ReportTrunk) else "report_endpoint"
+        command = Command(name, key, Actor("system", "media", org), payload)
+        while True:
+            try:
+                return await self._edge.submit(command)
+            except Refused as refused:
+                if refused.kind not in ("unavailable", "limited"):
+                    log.warning("an event was refused", code=refused.code)
+                    return {}
+                await asyncio.sleep(PAUSE)
+
+
+def _key(event: Event) -> str:
+    """What is told again is the same event; what a snapshot shows is asked anew each time."""
+    return f"{event.epoch}/{event.seq}" if event.seq else new_id()
+
+
+def _as_event(endpoint: Endpoint, kind: str, state: State) -> Event:
+    """As if it had just been told: the snapshot of an endpoint. Without a number of its own."""
+    return Event(
+        kind=kind, epoch=f"{state.epoch}@{state.seq}", endpoint=endpoint.id,
+        trunk=endpoint.trunk, to=endpoint.to, codec=endpoint.codec,
+    )  # fmt: skip
+
+
+def _report(event: Event) -> ReportEndpoint:
+    who = event.who if event.who in ("us", "them") else "network"
+    return ReportEndpoint(
+        endpoint=event.endpoint, epoch=event.epoch[:64], seq=event.seq, kind=event.kind, trunk=event.trunk,
+        number=event.to if event.kind == "offered" else "", codec=event.codec, who=who,  # type: ignore[arg-type]
+        cause=event.cause[:64], code=event.code,
+    )  # fmt: skip

@@ -1,0 +1,164 @@
+"""The media server as a process of its own beside this one: found, started, kept alive, and found again.
+
+It outlives a Guichet that is killed, so that calls do not notice: the next one reads in `running.json` where it
+listens and goes on with it. It is not waited for: without the program everything but voice works.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import socket
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from guichet.kit.clock import Clock
+from guichet.kit.ids import new_token
+from guichet.server.settings import ProcessSettings
+
+PROGRAM = "guichet-media"
+BUILT = Path(__file__).resolve().parents[3] / "media-server" / "build" / PROGRAM
+"""Where `make run` builds it in a checkout."""
+LOOK = 1.0
+"""Seconds between two looks for the program while it is being built."""
+ALIVE = 0.2
+STEADY = 10.0
+"""Seconds after which a start counts as good: the next failure is tried again at once."""
+FIRST_PAUSE, LONGEST_PAUSE = 0.05, 5.0
+GRACE = 5.0
+
+log = structlog.get_logger(__name__)
+
+
+class Running(msgspec.Struct):
+    """How to reach a media server that runs."""
+
+    pid: int
+    port: int
+    token: str
+
+
+class MediaProcess:
+    """One media server in `<data>/media`. `run` works until cancelled; `stop` ends the process."""
+
+    def __init__(self, settings: ProcessSettings, clock: Clock) -> None:
+        self._settings = settings
+        self._clock = clock
+        self.folder = settings.data_dir / "media"
+        self.spool = self.folder / "spool"
+        for folder in (self.folder, self.spool, self.folder / "prompts", self.folder / "state"):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._running = self._found() or Running(0, _free_port(), new_token())
+        self.started = asyncio.Event()
+        """Set once there is a process to talk to."""
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._running.port}"
+
+    @property
+    def token(self) -> str:
+        return self._running.token
+
+    def program(self) -> Path | None:
+        """The program, if it is there (yet)."""
+        if self._settings.media_server != "auto":
+            return Path(self._settings.media_server)
+        found = shutil.which(PROGRAM)
+        return BUILT if BUILT.is_file() else Path(found) if found else None
+
+    async def run(self) -> None:
+        """Starts it, and again whenever it ends."""
+        pause = FIRST_PAUSE
+        while True:
+            if self._alive():
+                self.started.set()
+                await self._until_gone()
+            program = self.program()
+            if program is None:
+                await asyncio.sleep(LOOK)
+                continue
+            begun = self._clock.monotonic()
+            try:
+                code = await self._start(program)
+                log.warning("the media server ended", code=code)
+            except OSError as error:
+                why = error.strerror
+                log.warning("the media server cannot be started", program=str(program), error=why)
+            pause = FIRST_PAUSE if self._clock.monotonic() - begun > STEADY else min(pause * 2, LONGEST_PAUSE)
+            await asyncio.sleep(pause)
+
+    async def _start(self, program: Path) -> int:
+        config = self.folder / "config.json"
+        config.write_bytes(msgspec.json.format(msgspec.json.encode(self._config())))
+        environment = {"GUICHET_MEDIA_TOKEN": self.token, "PATH": os.environ.get("PATH", "")}
+        # A session of its own: what ends this process by the keyboard or by force is not meant for the calls.
+        process = await asyncio.create_subprocess_exec(
+            str(program), "-config", str(config), env=environment, stdin=asyncio.subprocess.DEVNULL,
+            start_new_session=True,
+        )  # fmt: skip
+        self._running.pid = process.pid
+        self._remember()
+        self.started.set()
+        return await process.wait()
+
+    def stop(self) -> None:
+        """Asks it to end; its calls come back if it is started soon again."""
+        if self._alive():
+            os.kill(self._running.pid, signal.SIGTERM)
+
+    async def _until_gone(self) -> None:
+        while self._alive():  # noqa: ASYNC110 (another's child: the system tells nobody else when it ends)
+            await asyncio.sleep(ALIVE)
+
+    def _alive(self) -> bool:
+        """Whether the process runs and is the media server (its number may be another's by now)."""
+        if not self._running.pid:
+            return False
+        with contextlib.suppress(OSError):
+            return PROGRAM.encode() in Path(f"/proc/{self._running.pid}/cmdline").read_bytes()
+        return False
+
+    def _found(self) -> Running | None:
+        try:
+            return msgspec.json.decode((self.folder / "running.json").read_bytes(), type=Running)
+        except (OSError, msgspec.DecodeError):
+            return None
+
+    def _remember(self) -> None:
+        file = self.folder / "running.json"
+        fresh = file.with_suffix(".new")
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as opened:
+            opened.write(msgspec.json.encode(self._running))
+        fresh.replace(file)
+
+    def _config(self) -> dict[str, object]:
+        settings, folder = self._settings, self.folder
+        host = settings.media_host
+        sip = f"{host}:{settings.sip_port}" if settings.sip_port else ""
+        first, last = (int(part) for part in settings.rtp_ports.split("-"))
+        return {
+            "control": f"127.0.0.1:{self._running.port}",
+            "state": str(folder / "state"),
+            "prompts": str(folder / "prompts"),
+            "spool": str(self.spool),
+            "sip_udp": sip,
+            "sip_tcp": sip,
+            "rtp_host": host,
+            "public_host": settings.media_public_host or host,
+            "rtp_first": first,
+            "rtp_last": last,
+            "web_udp": f"{host}:{settings.webrtc_port}",
+            "web_tcp": f"{host}:{settings.webrtc_port}",
+        }
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])

@@ -1,0 +1,314 @@
+"""The log and a media server agree: what is desired gets there, what happens there becomes facts, on both engines."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from guichet.kit.clock import SystemClock
+from guichet.kit.errors import Refused
+from guichet.kit.ids import new_id
+from guichet.kit.tasks import Supervisor
+from guichet.leader.registry import COMMANDS, Actor, Command
+from guichet.media.drivers.fake import FakeMedia
+from guichet.media.plane import Room
+from guichet.media.tables import ENDPOINT, RECORDING, ROOM, TRUNK
+from guichet.server.checking import check_log
+from guichet.server.node import Node
+from guichet.server.settings import ProcessSettings
+from guichet.store.port import Row
+from guichet.store.rows import Table
+from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.contract
+
+ORG = "org"
+CUSTOMER = "c1"
+NUMBER = "+33199001234"
+
+
+class Voice:
+    """A node that is linked to a media server of the test's own."""
+
+    def __init__(self, node: Node, media: FakeMedia) -> None:
+        self.node = node
+        self.media = media
+
+    @classmethod
+    @asynccontextmanager
+    async def running(cls, settings: ProcessSettings, media: FakeMedia) -> AsyncIterator[Voice]:
+        node = await Node.open(settings, plane=media)
+        try:
+            node.work()
+            voice = cls(node, media)
+            link = node.media
+            assert link is not None
+            await wait_until(lambda: link.condition == "up", "the link is up")
+            yield voice
+        finally:
+            await node.close()
+
+    async def do(
+        self, name: str, /, *, org: str = ORG, actor: str = "system", **fields: object
+    ) -> dict[str, object]:
+        payload = msgspec.convert(fields, COMMANDS[name].payload)
+        return await self.node.submit(Command(name, new_id(), Actor(actor, "test", org), payload))  # type: ignore[arg-type]
+
+    async def row(self, table: Table, key: str) -> Row | None:
+        return await self.node.store.reader.row(table, (key,))
+
+    async def found(self) -> None:
+        await self.do(
+            "found_organisation", organisation=ORG, name="Lune", administrator="admin",
+            administrator_name="Anne Admin", email="admin@lune.example",
+        )  # fmt: skip
+        trunk = {"name": "Carrier", "peer": "192.0.2.1:5060", "allow": ["192.0.2.0/24"], "countries": ["+33"]}
+        await self.do("set_config", kind="trunk", id="carrier", value=trunk, expected_version=0)
+        await self.node.store.keys.ensure(CUSTOMER)
+        await self.do("register_customer", customer=CUSTOMER, client="own", language="fr", anonymous=True)
+
+    async def room(self, ident: str = "room") -> None:
+        await self.do("open_room", room=ident, customer=CUSTOMER)
+
+    async def rooms(self) -> dict[str, Room]:
+        return {room.id: room for room in (await self.media.state()).rooms}
+
+    async def until_state(self, endpoint: str, state: str) -> None:
+        async def reached() -> bool:
+            row = await self.row(ENDPOINT, endpoint)
+            return (row["state"] if row is not None else "over") == state
+
+        await wait_until(reached, f"{endpoint} is {state}")
+
+
+@pytest.fixture
+async def media() -> AsyncIterator[FakeMedia]:
+    tasks = Supervisor()
+    yield FakeMedia(SystemClock(), tasks)
+    await tasks.close()
+
+
+@pytest.fixture
+def settings(tmp_path: Path, database: str) -> ProcessSettings:
+    return ProcessSettings(data_dir=tmp_path, smtp_port=0, port=0, database_url=database)
+
+
+@pytest.fixture
+async def voice(settings: ProcessSettings, media: FakeMedia) -> AsyncIterator[Voice]:
+    async with Voice.running(settings, media) as running:
+        await running.found()
+        yield running
+
+
+async def test_a_room_is_put_as_it_is_desired(voice: Voice) -> None:
+    await voice.room()
+    wanted = {
+        "endpoints": ["a", "b"],
+        "hears": {"a": ["b"], "b": ["a", "music"]},
+        "sources": {"music": {"tone": "busy"}},
+    }
+    await voice.do("set_rooms", rooms={"room": wanted})
+    room = await wait_until(lambda: voice.media.rooms.get("room"), "the room is there")
+    assert (room.rev, room.endpoints, room.hears) == (1, ["a", "b"], {"a": ["b"], "b": ["a", "music"]})
+    assert room.sources["music"].tone == "busy"
+    await voice.do("set_rooms", closed=["room"])
+    await wait_until(lambda: voice.media.rooms["room"].closed, "the room is closed")
+    row = await voice.row(ROOM, "room")
+    assert row is not None
+    assert (row["rev"], row["closed"]) == (2, True)
+
+
+async def test_an_endpoint_moves_between_two_rooms_in_one_put(voice: Voice) -> None:
+    await voice.room("one")
+    await voice.room("two")
+    await voice.do("set_rooms", rooms={"one": {"endpoints": ["a", "b"]}})
+    await voice.do("set_rooms", rooms={"one": {"endpoints": ["b"]}, "two": {"endpoints": ["a"]}})
+    await wait_until(lambda: "two" in voice.media.rooms, "the second room is there")
+    assert voice.media.rooms["one"].endpoints == ["b"]
+    assert voice.media.puts[-1] == {"one", "two"}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "field"),
+    [
+        ({"endpoints": ["a"], "hears": {"b": ["a"]}}, "hears"),
+        ({"endpoints": ["a"], "hears": {"a": ["x"]}}, "hears"),
+        ({"endpoints": ["a"], "sources": {"a": {}}}, "sources"),
+        ({"endpoints": ["a"], "video": [{"from": "a", "kind": "camera", "to": "b"}]}, "video"),
+    ],
+)
+async def test_a_document_that_names_strangers_is_refused(
+    voice: Voice, wanted: dict[str, object], field: str
+) -> None:
+    await voice.room()
+    with pytest.raises(Refused) as refused:
+        await voice.do("set_rooms", rooms={"room": wanted})
+    assert refused.value.field == field
+    row = await voice.row(ROOM, "room")
+    assert row is not None
+    assert row["rev"] == 0
+
+
+async def test_another_organisations_rooms_and_calls_are_not_there(voice: Voice) -> None:
+    await voice.room()
+    await voice.do("dial_endpoint", endpoint="call", customer=CUSTOMER, trunk="carrier", number=NUMBER)
+    for name, fields in (
+        ("set_rooms", {"closed": ["room"]}),
+        ("ask_endpoint", {"endpoint": "call", "act": "hang_up"}),
+        ("open_room", {"room": "room", "customer": CUSTOMER}),
+    ):
+        with pytest.raises(Refused) as refused:
+            await voice.do(name, org="other", **fields)
+        assert refused.value.kind == "not_found"
+    for actor in ("agent", "visitor"):
+        with pytest.raises(Refused) as refused:
+            await voice.do("set_rooms", actor=actor, closed=["room"])
+        assert refused.value.kind in ("forbidden", "signed_out", "not_found")
+
+
+async def test_a_call_out_from_the_log_to_its_end(voice: Voice) -> None:
+    await wait_until(lambda: "org.carrier" in voice.media.known_trunks, "the trunk is known")
+    await voice.do("dial_endpoint", endpoint="call", customer=CUSTOMER, trunk="carrier", number=NUMBER)
+    await wait_until(lambda: "call" in voice.media.endpoints, "it is dialled")
+    assert voice.media.endpoints["call"].to == NUMBER
+    voice.media.far_rings("call")
+    await voice.until_state("call", "ringing")
+    voice.media.far_answers("call")
+    await voice.until_state("call", "answered")
+    voice.media.far_holds("call", on=True)
+    await voice.until_state("call", "held")
+    voice.media.far_holds("call", on=False)
+    await voice.until_state("call", "answered")
+    await voice.do("ask_endpoint", endpoint="call", act="hang_up")
+    await voice.until_state("call", "over")
+    with pytest.raises(Refused):
+        await voice.do("ask_endpoint", endpoint="call", act="hang_up")
+
+
+async def test_a_country_that_may_not_be_called_ends_the_call(voice: Voice) -> None:
+    await wait_until(lambda: "org.carrier" in voice.media.known_trunks, "the trunk is known")
+    far = "+6799001234"
+    await voice.do("dial_endpoint", endpoint="call", customer=CUSTOMER, trunk="carrier", number=far)
+    await voice.until_state("call", "over")
+    assert "call" not in voice.media.endpoints
+
+
+async def test_a_call_in_is_answered_once(voice: Voice) -> None:
+    endpoint = voice.media.far_calls("org.carrier", "+33611000000", "+33199000000")
+    await voice.until_state(endpoint, "offered")
+    await voice.do("ask_endpoint", endpoint=endpoint, act="answer")
+    await voice.until_state(endpoint, "answered")
+    voice.media.far_presses(endpoint, "4")
+    voice.media.far_hangs_up(endpoint)
+    await voice.until_state(endpoint, "over")
+    entries = await voice.node.store.reader.entries(0, 0, 1_000)
+    written = b"".join(entry.data for entry in entries)
+    assert b"endpoint.offered" in b"".join(entry.type.encode() for entry in entries)
+    assert b"+33611000000" not in written
+    assert not [entry for entry in entries if "digit" in entry.type]
+
+
+async def test_a_server_that_was_killed_gets_everything_again(voice: Voice) -> None:
+    await voice.room()
+    await voice.do("set_rooms", rooms={"room": {"endpoints": ["a"]}})
+    await wait_until(lambda: "room" in voice.media.rooms, "the room is there")
+    call = voice.media.far_calls("org.carrier", "+33611000000", "+33199000000")
+    await voice.until_state(call, "offered")
+    await voice.do("join_endpoint", endpoint="browser", party="agent:admin")
+    voice.media.goes(forgetting=True)
+    await voice.do("set_rooms", rooms={"room": {"endpoints": ["a", "b"]}})
+    voice.media.comes_back()
+    await wait_until(
+        lambda: voice.media.rooms.get("room", Room(id="", rev=0)).rev == 2, "the room is there again"
+    )
+    await voice.until_state(call, "over")
+    await voice.until_state("browser", "over")
+
+
+async def test_a_server_that_stays_away_takes_its_calls_with_it(voice: Voice) -> None:
+    call = voice.media.far_calls("org.carrier", "+33611000000", "+33199000000")
+    await voice.until_state(call, "offered")
+    voice.media.goes()
+    await voice.until_state(call, "over")
+    assert voice.node.media is not None
+    assert voice.node.media.condition == "down"
+    voice.media.comes_back()  # with the call, which the log has given up: whoever called has been told something else
+    await wait_until(lambda: call not in voice.media.endpoints, "the forgotten call is ended")
+
+
+async def test_what_happened_while_guichet_was_away_is_learnt(
+    settings: ProcessSettings, media: FakeMedia
+) -> None:
+    async with Voice.running(settings, media) as voice:
+        await voice.found()
+        first = media.far_calls("org.carrier", "+33611000000", "+33199000000")
+        second = media.far_calls("org.carrier", "+33611000001", "+33199000000")
+        await voice.until_state(second, "offered")
+    await media.answer(first)
+    media.far_hangs_up(second)
+    third = media.far_calls("org.carrier", "+33611000002", "+33199000000")
+    async with Voice.running(settings, media) as voice:
+        await voice.until_state(first, "answered")
+        await voice.until_state(second, "over")
+        await voice.until_state(third, "offered")
+    assert not await check_log(settings, compare=True)
+
+
+async def test_missed_events_are_concluded_from_what_stands(settings: ProcessSettings) -> None:
+    tasks = Supervisor()
+    media = FakeMedia(SystemClock(), tasks, journal=3)
+    async with Voice.running(settings, media) as voice:
+        await voice.found()
+        gone = media.far_calls("org.carrier", "+33611000000", "+33199000000")
+        await voice.until_state(gone, "offered")
+    media.far_hangs_up(gone)
+    calls = [media.far_calls("org.carrier", f"+3361100000{n}", "+33199000000") for n in range(5)]
+    async with Voice.running(settings, media) as voice:
+        await voice.until_state(gone, "over")
+        for call in calls:
+            await voice.until_state(call, "offered")
+    await tasks.close()
+
+
+async def test_a_recording_ends_in_the_blob_store_and_nowhere_else(voice: Voice, tmp_path: Path) -> None:
+    await voice.room()
+    file = tmp_path / "r1.ogg"
+    file.write_bytes(b"OggS" + bytes(1_000))
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    voice.media.records("room", "r1", "r1.ogg", digest, 1_004, 2_000)
+    row = await wait_until(lambda: voice.row(RECORDING, "r1"), "the recording is kept")
+    assert (row["sha256"], row["size"], row["millis"]) == (digest, 1_004, 2_000)
+    assert await voice.node.store.blobs.get(str(row["blob"])) == b"OggS" + bytes(1_000)
+    await wait_until(lambda: not file.exists(), "the plain file is gone")
+    assert await voice.node.store.blobs.owner(str(row["blob"])) == CUSTOMER
+
+
+@pytest.mark.parametrize("path", ["../outside.ogg", "missing.ogg"])
+async def test_a_recording_that_cannot_be_had_is_said_to_have_failed(
+    voice: Voice, tmp_path: Path, path: str
+) -> None:
+    outside = tmp_path.parent / "outside.ogg"
+    outside.write_bytes(b"secret")
+    await voice.room()
+    voice.media.records("room", "r1", path, hashlib.sha256(b"secret").hexdigest(), 6, 10)
+    row = await wait_until(lambda: voice.row(RECORDING, "r1"), "the failure is known")
+    assert row["failed"] == "file_missing"
+    assert outside.read_bytes() == b"secret"
+
+
+async def test_a_trunks_state_is_shown(voice: Voice) -> None:
+    voice.media.far_trunk("org.carrier", up=False)
+    row = await wait_until(lambda: voice.row(TRUNK, "org.carrier"), "the trunk is down")
+    assert row["up"] is False
+    voice.media.far_trunk("org.carrier", up=True)
+
+    async def up() -> bool:
+        row = await voice.row(TRUNK, "org.carrier")
+        return row is not None and bool(row["up"])
+
+    await wait_until(up, "the trunk is up")
