@@ -60,6 +60,8 @@ export const adminFr: Record<keyof typeof adminEn, string> = {
   "touch.reason_other": "{{count}} motifs",
   "touch.disposition_one": "{{count}} qualification",
   "touch.disposition_other": "{{count}} qualifications",
+  "touch.tag_one": "{{count}} étiquette",
+  "touch.tag_other": "{{count}} étiquettes",
   "touch.canned_reply_one": "{{count}} réponse type",
   "touch.canned_reply_other": "{{count}} réponses types",
 
