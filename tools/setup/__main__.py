@@ -1,4 +1,4 @@
-"""`python -m tools.setup run|dev|web|test`: installs what that needs and is not there yet."""
+"""`python -m tools.setup run|dev|web|media|test`: installs what that needs and is not there yet."""
 
 from __future__ import annotations
 

@@ -15,6 +15,8 @@ PACKAGES = {
     "fonts-noto-color-emoji": "/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf",
     "postfix": "/usr/sbin/postfix",
     "dovecot-imapd": "/usr/lib/dovecot/imap",
+    "sip-tester": "/usr/bin/sipp",
+    "ffmpeg": "/usr/bin/ffmpeg",
 }
 """Debian's package and a file that shows it is there."""
 

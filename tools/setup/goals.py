@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from tools.setup import debian, python, steps, web
+from tools.setup import debian, media, python, steps, web
 
 GOALS = {
-    "run": (python.for_running, web.node_modules, web.build),
+    "run": (python.for_running, web.node_modules, web.build, media.build_in_background),
     "web": (python.for_running, web.node_modules, web.build),
     "dev": (python.for_development, web.node_modules),
-    "test": (debian.programs, python.for_development, web.node_modules, web.build),
+    "media": (python.for_running, media.build),
+    "test": (debian.programs, python.for_development, web.node_modules, web.build, media.build),
 }
 
 

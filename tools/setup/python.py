@@ -30,6 +30,11 @@ def for_development() -> None:
     (VENV / ".ready-dev").write_text(content)
 
 
+def with_go() -> None:
+    """Adds a Go compiler, for a machine that has none."""
+    _sync("Go", ["--no-default-groups", "--group", "build", "--group", "go", "--inexact"])
+
+
 def _content() -> str:
     return digest(ROOT / "pyproject.toml", ROOT / "uv.lock", salt=sys.version)
 
