@@ -22,12 +22,12 @@ from guichet.channels.email.door import MailDoor
 from guichet.channels.email.mime import MAX_MAIL
 from guichet.channels.email.parser import LARGE
 from guichet.channels.email.send import send_mail
-from guichet.channels.email.settings import MailSettings
+from guichet.channels.email.settings import MailSettings, Relay
 from guichet.kit import faults
 from guichet.kit.errors import Refused
 from guichet.leader.registry import Actor, Command
 from guichet.store.jobs import MAX_ATTEMPTS
-from guichet.store.port import Job
+from guichet.store.port import Job, Secrets
 from tests.support.centre import ADDRESS, CHECKED_BY, ORG, Centre
 from tests.support.certificate import certificate
 from tests.support.waiting import wait_until
@@ -411,6 +411,39 @@ async def test_what_the_relay_says(centre: Centre) -> None:
     nowhere = {"relay": {"host": "127.0.0.1", "port": 1, "tls": "none"}}
     away = msgspec.structs.replace(message, settings=MailSettings(address=ADDRESS, **nowhere))
     assert (await send_mail(away, edge)).reason == "relay.unreachable"
+
+
+@pytest.mark.parametrize(
+    ("channel", "value", "field"),
+    [
+        (Email.name, {"address": ADDRESS, "relay": {"host": "x", "secret": "password/paul"}}, "relay.secret"),
+        ("webchat", {"identity_secret": "../password/paul"}, "identity_secret"),
+    ],
+)
+def test_a_secret_is_named_alone(channel: str, value: dict[str, Any], field: str) -> None:
+    with pytest.raises(Refused) as refused:
+        registry.channel_settings(channel, value)
+    assert refused.value.field == f"settings.{field}"
+    assert "write the secret's name alone" in refused.value.remedy
+
+
+@in_a_centre
+async def test_a_relay_gets_relays_secrets_only(centre: Centre) -> None:
+    """An administrator who names a colleague's password, or the shop's signature, sends nothing of them out."""
+    asked: list[tuple[str, str]] = []
+
+    class Vault:
+        async def get(self, org: str, name: str) -> bytes | None:
+            asked.append((org, name))
+            return None
+
+    relay = {"host": "127.0.0.1", "port": 1, "tls": "none", "user": "u", "secret": "shop"}
+    message = Outgoing(
+        org=ORG, client="lune", client_name="Lune", agent_name="Paul", conversation="c", message="m", n=1, text="x",
+        at=0, to=INES, settings=MailSettings(address=ADDRESS, relay=Relay(**relay)), token="c.0123456789abcdef",
+    )  # fmt: skip
+    await send_mail(message, replace(centre.node.edge, secrets=cast("Secrets", Vault())))
+    assert asked == [(ORG, "relay/shop")]
 
 
 @in_a_centre

@@ -49,7 +49,7 @@ async def talk(house: House, of: str, words: str, door: str = "shop-chat", **mor
 
 async def test_walls_of_the_chat(tmp_path: Path, database: str, counted: Counted) -> None:
     async with House.running(tmp_path / "data", database) as house:
-        await house.node.store.secrets.put("org", "shop", SECRET)
+        await house.node.store.secrets.put("org", "identity/shop", SECRET)
         settings = {"allowed_origins": [SHOP], "identity_secret": "shop"}
         await house.change("org", "entry_point", "shop-chat", settings=settings)
         ines, omar = await visit(house, name="Inès"), await visit(house, name="Omar")

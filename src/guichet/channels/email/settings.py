@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from guichet.channels.base import ChannelSettings, Options
+from guichet.channels.secrets import SecretName
 
 Address = Annotated[
     str,
@@ -30,8 +31,8 @@ class Relay(BaseModel):
     port: Annotated[int, Field(ge=1, le=65_535)] = 587
     tls: Tls = "starttls"
     user: Annotated[str, StringConstraints(max_length=254)] = ""
-    secret: Annotated[str, StringConstraints(max_length=64)] = ""
-    """Name of the vault's secret that holds the password."""
+    secret: SecretName = ""
+    """Name of the vault's secret that holds the password, of those of relays."""
 
 
 class MailSettings(ChannelSettings):

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from guichet.channels.base import ChannelSettings
+from guichet.channels.secrets import SecretName
 
 Ask = Literal["no", "optional", "required"]
 Origin = Annotated[str, StringConstraints(pattern=r"^https?://[a-z0-9.\-\[\]:]{1,253}$", to_lower=True)]
@@ -26,7 +27,7 @@ class WebchatSettings(ChannelSettings):
     closed_en: Words = "We are closed. Leave us a message and we will answer."
     show_country: bool = False
     """Tell the visitor from which country the agent answers."""
-    identity_secret: Annotated[str, StringConstraints(max_length=64)] = ""
+    identity_secret: SecretName = ""
     """Name of the vault's secret by which the shop signs who is logged in; empty: identities are refused."""
 
     def greeting(self, language: str) -> str:

@@ -19,6 +19,7 @@ from guichet.channels.reading import (
     is_known,
     latest_conversation,
 )
+from guichet.channels.secrets import secret
 from guichet.channels.webchat.identity import MAX_TOKEN, Claims, verify
 from guichet.channels.webchat.settings import WebchatSettings
 from guichet.kit.clock import DAY
@@ -130,13 +131,12 @@ async def begin_conversation(edge: Edge, visit: Visit) -> None:
 
 
 async def _claims(edge: Edge, entry: Entry, token: str) -> Claims:
-    name = entry.settings.identity_secret
-    secret = await edge.secrets.get(entry.org, name) if name else None
-    if secret is None:
+    key = await secret(edge, entry.org, "identity", entry.settings.identity_secret)
+    if key is None:
         raise Refused(
             "forbidden", "identity.unsupported", "this door knows no shop's signature", field="identity"
         )
-    return verify(token, secret, edge.clock.now())
+    return verify(token, key, edge.clock.now())
 
 
 async def _known(edge: Edge, entry: Entry, claims: Claims) -> str | None:
