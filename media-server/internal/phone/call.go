@@ -1,0 +1,366 @@
+package phone
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+
+	"guichet/mediaserver/internal/protocol"
+	"guichet/mediaserver/internal/stream"
+)
+
+// States of a call, as Endpoint tells them; ending is one whose BYE is under way.
+const (
+	offered   = "offered"
+	dialling  = "dialling"
+	ringing   = "ringing"
+	early     = "early"
+	answered  = "answered"
+	held      = "held"
+	ending    = "ending"
+	silentNow = "silent"
+)
+
+// record is what is saved of a call: enough for the next process to go on with it.
+type record struct {
+	ID       string          `json:"id"`
+	Trunk    string          `json:"trunk"`
+	Incoming bool            `json:"incoming"`
+	State    string          `json:"state"`
+	From     string          `json:"from"`
+	To       string          `json:"to"`
+	Codec    string          `json:"codec,omitempty"`
+	Dialog   dialog          `json:"dialog"`
+	Invite   string          `json:"invite,omitempty"` // as long as it is not answered
+	Seq      uint32          `json:"seq,omitempty"`    // CSeq of the INVITE that was answered
+	Local    description     `json:"local"`
+	Media    stream.Snapshot `json:"media"`
+	Timer    sessionTimer    `json:"timer"`
+	Updates  bool            `json:"updates,omitempty"` // the far side takes UPDATE
+	Acts     []string        `json:"acts,omitempty"`
+	Ending   protocol.Ending `json:"ending"`
+}
+
+// act is what Guichet wants of a call that is not answered yet.
+type act struct {
+	kind   string // ring, early, answer, reject
+	ending protocol.Ending
+}
+
+// Call is one phone call: a dialog and its leg.
+type Call struct {
+	s      *Server
+	id     string
+	key    string // of its dialog
+	origin string // of the INVITE that came in
+	trunk  *trunk
+	leg    *stream.Leg
+
+	mu        sync.Mutex
+	rec       record
+	attached  bool
+	over      bool                // Left was told
+	offering  bool                // an offer of ours is under way (re-INVITE or UPDATE)
+	acks      map[uint32]*ackWait // of the INVITEs that we answered with 200, by CSeq
+	out       *outgoing
+	acts      chan act
+	wanted    int       // rank of the furthest act that was asked for
+	renewed   time.Time // last session refresh
+	beginAt   time.Time
+	refreshAt time.Time // not before: the last try was told to come later
+	qualAt    time.Time
+	refers    []string // acts of our REFERs whose outcome is awaited
+	asked     bool     // the far side asked for a transfer and waits to hear of it
+
+	digitsVia atomic.Pointer[string]
+	silent    atomic.Bool
+	pracks    chan *sip.Request
+}
+
+func (s *Server) newCall(id string, t *trunk) *Call {
+	now := time.Now()
+	return &Call{
+		s: s, id: id, trunk: t, acks: map[uint32]*ackWait{}, acts: make(chan act, 8),
+		renewed: now, beginAt: now, qualAt: now, pracks: make(chan *sip.Request, 4),
+		rec: record{ID: id, Trunk: t.ID},
+	}
+}
+
+// open binds the ports of the call.
+func (c *Call) open() error {
+	leg, err := stream.Open(c.s.ports, c.id, c.notices())
+	if err != nil {
+		return err
+	}
+	c.leg = leg
+	return nil
+}
+
+func (c *Call) notices() stream.Notices {
+	return stream.Notices{
+		Digit: func(digit byte, held time.Duration) { c.digit(string(digit), held, "rtp") },
+		Silent: func(silent bool) {
+			c.silent.Store(silent)
+			c.s.deps.Emit(protocol.Event{Kind: protocol.Silent, Endpoint: c.id, On: silent})
+		},
+		Changed: func() { c.s.markDirty(c) },
+	}
+}
+
+// digit tells of a key. Gateways that send each key twice, as packets and as INFO, are heard by the first way.
+func (c *Call) digit(digit string, held time.Duration, via string) {
+	if !c.digitsVia.CompareAndSwap(nil, &via) && *c.digitsVia.Load() != via {
+		return
+	}
+	c.s.deps.Emit(protocol.Event{Kind: protocol.Digit, Endpoint: c.id, Digit: digit, Millis: held.Milliseconds(), Via: via})
+}
+
+// keep saves the call as it stands.
+func (c *Call) keep() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.keepLocked()
+}
+
+func (c *Call) keepLocked() {
+	if c.over && c.rec.State != ending {
+		return
+	}
+	if c.leg != nil && !c.over {
+		c.rec.Media = c.leg.Snapshot()
+	}
+	if err := c.s.deps.Keep.Keep("call", c.id, c.rec); err != nil {
+		c.s.log.Error("a call is not saved: it would not survive a restart", "endpoint", c.id, "error", err)
+	}
+}
+
+// set changes the state, saves it and tells it.
+func (c *Call) set(state string, event protocol.Event) bool {
+	c.mu.Lock()
+	if c.over {
+		c.mu.Unlock()
+		return false
+	}
+	c.rec.State = state
+	c.keepLocked()
+	c.mu.Unlock()
+	event.Endpoint = c.id
+	c.s.deps.Emit(event)
+	return true
+}
+
+// attach gives the leg to the mixer, once.
+func (c *Call) attach() {
+	c.mu.Lock()
+	first := !c.attached && !c.over
+	c.attached = c.attached || first
+	c.mu.Unlock()
+	if first {
+		c.s.deps.Attach(c.leg)
+	}
+}
+
+// leave ends the endpoint for Guichet, once: false when it was over before. Its dialog stays for the BYE when
+// bye is set; the caller sends it. Else all of it is gone.
+func (c *Call) leave(who, cause string, code int, bye bool) bool {
+	c.mu.Lock()
+	if c.over {
+		c.mu.Unlock()
+		return false
+	}
+	c.over = true
+	attached, up := c.attached, c.rec.State == answered || c.rec.State == held
+	if bye {
+		c.rec.State = ending
+		c.rec.Ending = protocol.Ending{Code: code, Cause: cause}
+		c.keepLocked()
+	}
+	c.mu.Unlock()
+	c.s.forget(c)
+	if attached {
+		c.s.deps.Detach(c.id)
+	}
+	if up {
+		c.quality()
+	}
+	c.release()
+	c.referLost()
+	c.trunk.limits.done(c.id, time.Now())
+	c.s.deps.Emit(protocol.Event{Kind: protocol.Left, Endpoint: c.id, Who: who, Cause: cause, Code: code})
+	if !bye {
+		c.s.drop(c)
+	}
+	return true
+}
+
+func (c *Call) release() {
+	if c.leg == nil {
+		return
+	}
+	if err := c.leg.Close(); err != nil {
+		c.s.log.Debug("closing a leg", "endpoint", c.id, "error", err)
+	}
+}
+
+// quit ends an answered call from our side: the endpoint is over at once, the BYE follows.
+func (c *Call) quit(who, cause string, code int) {
+	if c.leave(who, cause, code, true) {
+		c.s.spawn(c.bye)
+	}
+}
+
+// bye sends BYE, after the ACK of the INVITE if that is still under way (RFC 3261, 15), and forgets the dialog.
+func (c *Call) bye() {
+	defer c.s.drop(c)
+	for _, wait := range c.awaited() {
+		select {
+		case <-wait.done:
+		case <-c.s.ctx.Done():
+			return
+		}
+	}
+	c.notifyEnd()
+	if _, err := c.request(c.s.ctx, sip.BYE, nil); err != nil {
+		c.s.log.Debug("BYE had no answer", "endpoint", c.id, "error", err)
+	}
+}
+
+// request sends a request in the dialog and answers a challenge; each try has the next number.
+func (c *Call) request(ctx context.Context, method sip.RequestMethod, fill func(*sip.Request)) (*sip.Response, error) {
+	return c.exchange(method, fill, func(req *sip.Request) (*sip.Response, error) { return c.s.send(ctx, req) })
+}
+
+func (c *Call) exchange(method sip.RequestMethod, fill func(*sip.Request),
+	send func(*sip.Request) (*sip.Response, error)) (*sip.Response, error) {
+	return c.exchangeIn(&c.rec.Dialog, method, fill, send)
+}
+
+// exchangeIn is exchange in a dialog that may be another fork of the call's; they count together.
+func (c *Call) exchangeIn(d *dialog, method sip.RequestMethod, fill func(*sip.Request),
+	send func(*sip.Request) (*sip.Response, error)) (*sip.Response, error) {
+	c.mu.Lock()
+	c.rec.Dialog.LocalSeq++
+	req, err := c.s.build(d, method, c.rec.Dialog.LocalSeq)
+	c.keepLocked()
+	c.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	req.SetBody(nil)
+	if fill != nil {
+		fill(req)
+	}
+	for try := 0; ; try++ {
+		res, err := send(req)
+		if err != nil || try == 2 || res.StatusCode != 401 && res.StatusCode != 407 {
+			return res, err
+		}
+		next := req.Clone()
+		if authorize(next, res, c.trunk.Username, c.trunk.Password) != nil {
+			return res, nil
+		}
+		c.mu.Lock()
+		c.rec.Dialog.LocalSeq++
+		again(next, c.rec.Dialog.LocalSeq)
+		c.keepLocked()
+		c.mu.Unlock()
+		req = next
+	}
+}
+
+// quality tells the figures of the stream.
+func (c *Call) quality() {
+	if c.leg == nil {
+		return
+	}
+	stats := c.leg.Stats()
+	c.s.deps.Emit(protocol.Event{
+		Kind: protocol.Quality, Endpoint: c.id,
+		Loss: stats.LossPercent, JitterMillis: stats.JitterMillis, DelayMillis: stats.DelayMillis,
+	})
+}
+
+// endpoint tells the call as GET /v1/state does; false when it is over.
+func (c *Call) endpoint() (protocol.Endpoint, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	state := c.rec.State
+	if c.silent.Load() && state == answered {
+		state = silentNow
+	}
+	return protocol.Endpoint{
+		ID: c.id, Kind: "phone", State: state, Trunk: c.rec.Trunk, From: c.rec.From, To: c.rec.To,
+		Codec: c.rec.Codec, Incoming: c.rec.Incoming,
+	}, !c.over
+}
+
+// once tells whether an act is new; its name is saved, so that it is done once over a restart too.
+func (c *Call) once(name string) bool {
+	const remembered = 32
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if slices.Contains(c.rec.Acts, name) {
+		return false
+	}
+	c.rec.Acts = append(c.rec.Acts, name)
+	if len(c.rec.Acts) > remembered {
+		c.rec.Acts = c.rec.Acts[1:]
+	}
+	c.keepLocked()
+	return true
+}
+
+// HangUp ends a call in any state; an incoming one that is not answered is refused.
+func (s *Server) HangUp(id string, how protocol.Ending) error {
+	c, err := s.call(id)
+	if err != nil {
+		return err
+	}
+	cause := how.Cause
+	if cause == "" {
+		cause = "hangup"
+	}
+	c.mu.Lock()
+	state, incoming := c.rec.State, c.rec.Incoming
+	c.mu.Unlock()
+	switch {
+	case state == answered || state == held:
+		c.quit("us", cause, 0)
+	case incoming:
+		return s.Reject(id, how)
+	default:
+		c.abandon("us", cause, 0)
+	}
+	return nil
+}
+
+// Digits sends keys, as RFC 4733 events or as INFO.
+func (s *Server) Digits(id string, d protocol.Digits) error {
+	c, err := s.call(id)
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	state := c.rec.State
+	c.mu.Unlock()
+	if state != answered && state != held && (state != early || d.Via == "info") {
+		return protocol.WrongState("send digits", state)
+	}
+	if !c.once("digits " + d.Act) {
+		return nil
+	}
+	if d.Via == "info" {
+		s.spawn(func() { c.sendInfo(d.Digits) })
+		return nil
+	}
+	if err := c.leg.SendDigits(d.Digits); err != nil {
+		return protocol.Refuse(http.StatusConflict, "no_digits", "via",
+			"the call has no telephone events, or too many digits wait: send them via info, or later")
+	}
+	return nil
+}

@@ -1,0 +1,115 @@
+package phone
+
+import (
+	"slices"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+
+	"guichet/mediaserver/internal/protocol"
+)
+
+// fork is the dialog that an answer to our INVITE makes; an INVITE may make several.
+func (c *Call) fork(res *sip.Response) dialog {
+	c.mu.Lock()
+	d := c.rec.Dialog
+	c.mu.Unlock()
+	d.RemoteTag = tag(res.To().Params)
+	d.Routes = addresses(res, "Record-Route")
+	slices.Reverse(d.Routes)
+	if headers := res.GetHeaders("Contact"); len(headers) > 0 {
+		if contact, ok := headers[0].(*sip.ContactHeader); ok {
+			d.Target = contact.Address.String()
+		}
+	}
+	if from, ok := sourceOf(res); ok {
+		d.Source = from.String()
+	}
+	return d
+}
+
+// ack acknowledges a 200; it carries the credentials of its INVITE.
+func (s *Server) ack(d *dialog, invite *sip.Request) {
+	req, err := s.build(d, sip.ACK, invite.CSeq().SeqNo)
+	if err == nil {
+		for _, name := range []string{"Authorization", "Proxy-Authorization"} {
+			sip.CopyHeaders(name, invite, req)
+		}
+		req.SetBody(nil)
+		err = s.client.WriteRequest(req, asBuilt)
+	}
+	if err != nil {
+		s.log.Debug("an ACK could not be sent", "error", err)
+	}
+}
+
+// established takes the 200 to our INVITE.
+func (c *Call) established(invite *sip.Request, res *sip.Response, tx sip.ClientTransaction) {
+	if res.To() == nil {
+		c.fail("network", "failed", 0)
+		return
+	}
+	d := c.fork(res)
+	others := map[string]bool{}
+	tx.OnRetransmission(func(again *sip.Response) {
+		if !c.s.begin() {
+			return
+		}
+		defer c.s.work.Done()
+		if again.To() == nil {
+			return
+		}
+		remote := tag(again.To().Params)
+		if remote == d.RemoteTag {
+			c.s.ack(&d, invite)
+			return
+		}
+		c.mu.Lock()
+		known, room := others[remote], len(others) < maxForks
+		others[remote] = known || room
+		c.mu.Unlock()
+		if known || room { // a second telephone was faster than the CANCEL of a proxy
+			c.hangUpFork(again, invite, !known)
+		}
+	})
+	c.s.ack(&d, invite)
+	c.mu.Lock()
+	c.rec.Dialog.RemoteTag, c.rec.Dialog.Routes = d.RemoteTag, d.Routes
+	c.rec.Dialog.Target, c.rec.Dialog.Source = d.Target, d.Source
+	c.rec.Invite, c.rec.Updates = "", lists(res, "Allow", "UPDATE")
+	over := c.over
+	c.mu.Unlock()
+	if over { // it was given up meanwhile
+		c.bye()
+		return
+	}
+	body, ok := sdpOf(res)
+	if len(body) == 0 {
+		body = c.out.answers[d.RemoteTag]
+	}
+	heldNow, err := c.take(body)
+	if !ok || err != nil {
+		c.quit("us", "no_codec", 488)
+		return
+	}
+	c.renew(agreedTimer(res))
+	c.trunk.limits.answered(c.id, c.out.number, time.Now())
+	c.attach()
+	c.set(answered, protocol.Event{Kind: protocol.Answered, Codec: c.codec()})
+	c.holding(heldNow)
+}
+
+// hangUpFork ends a dialog of our INVITE that came beside the one we talk in.
+func (c *Call) hangUpFork(res *sip.Response, invite *sip.Request, first bool) {
+	d := c.fork(res)
+	c.s.ack(&d, invite)
+	if !first {
+		return
+	}
+	c.s.spawn(func() {
+		_, err := c.exchangeIn(&d, sip.BYE, nil, func(req *sip.Request) (*sip.Response, error) { return c.s.send(c.s.ctx, req) })
+		if err != nil {
+			c.s.log.Debug("BYE to another fork had no answer", "endpoint", c.id, "error", err)
+		}
+	})
+}
