@@ -16,7 +16,6 @@ import (
 	"sync"
 	"time"
 
-	"guichet/mediaserver/internal/media"
 	"guichet/mediaserver/internal/protocol"
 )
 
@@ -24,6 +23,7 @@ import (
 // The state that Endpoints tells changes before the event about it is emitted: /v1/state relies on it.
 type Phone interface {
 	SetTrunks(protocol.Trunks) error
+	TrunksRev() uint64
 	Dial(id string, dial protocol.Dial) error
 	Ring(id string) error
 	Early(id string) error
@@ -61,7 +61,7 @@ type Mixer interface {
 	Levels() []protocol.Level
 }
 
-// Deps is what a Server needs. Browser is nil where none are configured.
+// Deps is what a Server needs; all of it.
 type Deps struct {
 	Token   string
 	Journal *Journal
@@ -69,7 +69,6 @@ type Deps struct {
 	Browser Browser
 	Sockets Sockets
 	Mixer   Mixer
-	Keep    media.Keeper
 	Parking Parking
 	// Figures gives what /v1/stats shows.
 	Figures func() map[string]any
@@ -86,7 +85,6 @@ type Server struct {
 	handler http.Handler
 
 	mu       sync.Mutex // one document at a time
-	trunks   protocol.Trunks
 	forwards map[string][]protocol.Forward
 	drained  chan struct{} // closed when the server was drained and is empty
 	draining bool

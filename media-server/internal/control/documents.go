@@ -1,8 +1,6 @@
 package control
 
 import (
-	"encoding/json"
-	"fmt"
 	"maps"
 	"net/http"
 	"reflect"
@@ -10,8 +8,6 @@ import (
 
 	"guichet/mediaserver/internal/protocol"
 )
-
-const trunksKind = "trunks"
 
 func (s *Server) putRooms(w http.ResponseWriter, r *http.Request) error {
 	var rooms protocol.Rooms
@@ -48,7 +44,7 @@ func (s *Server) forward(rooms []protocol.Room) {
 		}
 	}
 	maps.DeleteFunc(next, func(_ string, forwards []protocol.Forward) bool { return len(forwards) == 0 })
-	if s.deps.Browser != nil && !reflect.DeepEqual(next, s.forwards) {
+	if !reflect.DeepEqual(next, s.forwards) {
 		s.deps.Browser.SetForwards(maps.Clone(next))
 	}
 	s.forwards = next
@@ -59,32 +55,11 @@ func (s *Server) putTrunks(w http.ResponseWriter, r *http.Request) error {
 	if _, err := body(w, r, &trunks); err != nil {
 		return err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if trunks.Rev < s.trunks.Rev || trunks.Rev == s.trunks.Rev && !reflect.DeepEqual(trunks, s.trunks) {
-		return protocol.OldRev("rev", s.trunks.Rev)
-	}
-	if trunks.Rev > s.trunks.Rev {
-		if err := s.deps.Phone.SetTrunks(trunks); err != nil {
-			return err
-		}
-		s.trunks = trunks
-		if err := s.deps.Keep.Keep(trunksKind, trunksKind, trunks); err != nil {
-			return fmt.Errorf("keep the trunks: %w", err)
-		}
+	if err := s.deps.Phone.SetTrunks(trunks); err != nil {
+		return err
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil
-}
-
-// RestoreTrunks gives the phones the trunks an earlier process was told, before its calls are taken up.
-func (s *Server) RestoreTrunks() error {
-	return s.deps.Keep.Each(trunksKind, func(_ string, doc json.RawMessage) error {
-		if err := json.Unmarshal(doc, &s.trunks); err != nil {
-			return fmt.Errorf("read the trunks that were kept: %w", err)
-		}
-		return s.deps.Phone.SetTrunks(s.trunks)
-	})
 }
 
 // RestoreForwards takes up the video of rooms that an earlier process was told.
@@ -100,9 +75,7 @@ func (s *Server) state(w http.ResponseWriter, _ *http.Request) error {
 	state := protocol.State{Epoch: s.deps.Journal.Epoch(), Seq: s.deps.Journal.Seq()}
 	state.Endpoints = s.endpoints()
 	state.Rooms = append([]protocol.Room{}, s.deps.Mixer.Rooms()...)
-	s.mu.Lock()
-	state.TrunksRev = s.trunks.Rev
-	s.mu.Unlock()
+	state.TrunksRev = s.deps.Phone.TrunksRev()
 	rooms := map[string]string{}
 	for _, room := range state.Rooms {
 		for _, endpoint := range room.Endpoints {
@@ -117,11 +90,7 @@ func (s *Server) state(w http.ResponseWriter, _ *http.Request) error {
 }
 
 func (s *Server) endpoints() []protocol.Endpoint {
-	all := slices.Concat([]protocol.Endpoint{}, s.deps.Phone.Endpoints(), s.deps.Sockets.Endpoints())
-	if s.deps.Browser != nil {
-		all = append(all, s.deps.Browser.Endpoints()...)
-	}
-	return all
+	return slices.Concat([]protocol.Endpoint{}, s.deps.Phone.Endpoints(), s.deps.Browser.Endpoints(), s.deps.Sockets.Endpoints())
 }
 
 func (s *Server) stats(w http.ResponseWriter, _ *http.Request) error {

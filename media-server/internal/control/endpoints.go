@@ -104,9 +104,6 @@ func (s *Server) offer(w http.ResponseWriter, r *http.Request) error {
 	if _, err := body(w, r, &offer); err != nil {
 		return err
 	}
-	if s.deps.Browser == nil {
-		return protocol.Unavailable("no_browsers", "this server was started without browsers: set web_udp in its configuration")
-	}
 	if s.kind(id) != "browser" {
 		if err := s.newID(id); err != nil {
 			return err

@@ -49,7 +49,7 @@ func (h *house) must(next func() (frame, error)) frame {
 }
 
 func TestReadersGoOnWhereTheyWere(t *testing.T) {
-	h := newHouse(t, t.TempDir(), 10)
+	h := newHouse(t, 10)
 	next, hangUp := h.reading("")
 	if first := h.must(next); first.Kind != "gap" || first.Seq != 0 || first.Epoch != h.journal.Epoch() {
 		t.Fatalf("%+v", first)
@@ -84,7 +84,7 @@ func TestReadersGoOnWhereTheyWere(t *testing.T) {
 // Calls come and go at full speed while readers reconnect at random. By the state and the events after its
 // seq, each of them must come to know exactly what stands; within an epoch none is missed or doubled.
 func TestStateAndEventsAgree(t *testing.T) {
-	h := newHouse(t, t.TempDir(), 2000)
+	h := newHouse(t, 2000)
 	random := rand.New(rand.NewPCG(4, 2))
 	stop := make(chan struct{})
 	ended := make(chan struct{})
@@ -168,7 +168,7 @@ func TestStateAndEventsAgree(t *testing.T) {
 }
 
 func TestASlowReaderIsCutAndCostsNobody(t *testing.T) {
-	h := newHouse(t, t.TempDir(), 50)
+	h := newHouse(t, 50)
 	_, hangUp := h.reading("after=0&epoch=" + h.journal.Epoch()) // reads nothing
 	defer hangUp()
 	quick, hangUpQuick := h.reading("after=0&epoch=" + h.journal.Epoch())
@@ -187,7 +187,7 @@ func TestASlowReaderIsCutAndCostsNobody(t *testing.T) {
 }
 
 func TestLevelsOnRequest(t *testing.T) {
-	h := newHouse(t, t.TempDir(), 50)
+	h := newHouse(t, 50)
 	next, hangUp := h.reading("levels=1&after=0&epoch=" + h.journal.Epoch())
 	defer hangUp()
 	started := time.Now()
@@ -202,7 +202,7 @@ func TestLevelsOnRequest(t *testing.T) {
 }
 
 func TestCallsAreParkedWhileNobodyReads(t *testing.T) {
-	h := newHouse(t, t.TempDir(), 50)
+	h := newHouse(t, 50)
 	_, hangUp := h.reading("")
 	h.until("the reader is there", func() bool { return h.journal.Readers() == 1 })
 	hangUp()

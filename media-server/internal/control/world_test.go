@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"guichet/mediaserver/internal/control"
-	"guichet/mediaserver/internal/keep"
 	"guichet/mediaserver/internal/protocol"
 )
 
@@ -66,6 +65,7 @@ func (w *world) SetTrunks(trunks protocol.Trunks) error {
 	w.trunks = trunks
 	return w.note("trunks", "")
 }
+func (w *world) TrunksRev() uint64                         { return w.trunks.Rev }
 func (w *world) Dial(id string, _ protocol.Dial) error     { return w.note("dial", id) }
 func (w *world) Ring(id string) error                      { return w.note("ring", id) }
 func (w *world) Answer(id string) error                    { return w.note("answer", id) }
@@ -153,17 +153,13 @@ type house struct {
 	url     string
 }
 
-func newHouse(t *testing.T, state string, length int) *house {
+func newHouse(t *testing.T, length int) *house {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
-	keeper, err := keep.Open(state, log)
-	if err != nil {
-		t.Fatal(err)
-	}
 	journal := control.NewJournal(length)
 	w := &world{emit: journal.Emit, calls: map[string]protocol.Endpoint{}, rooms: map[string]protocol.Room{}}
 	server, err := control.New(control.Deps{
-		Token: token, Journal: journal, Phone: w, Browser: browsers{w}, Sockets: sockets{w}, Mixer: w, Keep: keeper,
+		Token: token, Journal: journal, Phone: w, Browser: browsers{w}, Sockets: sockets{w}, Mixer: w,
 		Parking: control.Parking{How: "early"}, Figures: func() map[string]any { return map[string]any{"ticks": 7} }, Log: log,
 	})
 	if err != nil {
@@ -181,7 +177,6 @@ func newHouse(t *testing.T, state string, length int) *house {
 		if err := <-ended; err != nil {
 			t.Error(err)
 		}
-		_ = keeper.Close()
 	})
 	return &house{T: t, world: w, server: server, journal: journal, url: "http://" + listener.Addr().String()}
 }
