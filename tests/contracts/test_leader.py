@@ -20,14 +20,16 @@ from guichet.leader.registry import Actor, Command, CommandSpec, Scope
 from guichet.leader.replay import compare_rows, compare_states, replay
 from guichet.leader.state import State
 from guichet.leader.thread import LoopThread
+from guichet.leader.version import code_version
 from guichet.store.engines import open_store
 from guichet.store.port import Batch, DuplicateKey, Entry, Full, Store
-from tests.support.counters import COUNTER, Count, Counters, SetAlarm
+from tests.support.counters import COUNTER, Count, Counters, OpenBox, SetAlarm
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.contract
 
 ACTOR = Actor("agent", "amina", "org")
+COMMANDS = {Count: "test_count", SetAlarm: "test_set_alarm", OpenBox: "test_open_box"}
 
 
 def new_state() -> State:
@@ -48,8 +50,7 @@ class House:
     async def do(
         self, payload: msgspec.Struct, key: str | None = None, actor: Actor = ACTOR
     ) -> dict[str, object]:
-        name = "test_count" if isinstance(payload, Count) else "test_set_alarm"
-        return await self.leader.submit(Command(name, key or new_id(), actor, payload))
+        return await self.leader.submit(Command(COMMANDS[type(payload)], key or new_id(), actor, payload))
 
     async def check_replay(self) -> None:
         """State and rows from the log equal the live ones."""
@@ -147,6 +148,55 @@ async def test_a_key_that_does_not_find_itself_is_not_tried_for_ever(
             await asyncio.wait_for(h.do(Count("c"), "odd"), 5)
         monkeypatch.setattr(h.store.writer, "append", append)
         assert await h.do(Count("c"), "odd") == {"total": 1}
+
+
+async def test_what_is_opened_twice_is_opened_once(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A new id is not looked up. One that is not new is told by the store's index; then ids are looked up."""
+    async with house(url, tmp_path) as h:
+        await h.do(OpenBox("one"))
+        await h.do(OpenBox("two"))
+        loads, load = [], h.store.writer.load_snapshot
+
+        async def counted(shard: int, code: str) -> tuple[int, bytes] | None:
+            loads.append(shard)
+            return await load(shard, code)
+
+        monkeypatch.setattr(h.store.writer, "load_snapshot", counted)
+        answers = await asyncio.gather(h.do(OpenBox("one")), h.do(Count("c")), h.do(OpenBox("three")))
+        assert answers == [{}, {"total": 1}, {}]
+        await h.do(OpenBox("two"))
+        assert len(loads) == 1
+        opened = [e.stream for e in await h.store.reader.entries(0, 0, 100) if e.type == "test.box_opened"]
+        assert opened == ["box/one", "box/two", "box/three"]
+        await h.check_replay()
+
+
+async def test_a_snapshot_is_kept_while_others_are_served(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "SNAPSHOT_EVERY", 10)
+    async with house(url, tmp_path) as h:
+        kept, save = [], h.store.writer.save_snapshot
+
+        async def counted(shard: int, seq: int, code: str, data: bytes) -> None:
+            kept.append(seq)
+            if len(kept) == 1:
+                raise Full
+            await save(shard, seq, code, data)
+
+        monkeypatch.setattr(h.store.writer, "save_snapshot", counted)
+        total = 0
+        while len(kept) < 3:  # the first one fails, and nobody is told
+            total += 1
+            assert await h.do(Count("c")) == {"total": total}
+        snapshot = await h.thread.run(h.store.writer.load_snapshot(0, code_version()))
+        assert snapshot is not None
+        assert snapshot[0] == kept[-1]
+    async with house(url, tmp_path) as h:
+        assert await h.do(Count("c")) == {"total": total + 1}
+        await h.check_replay()
 
 
 async def test_a_refusal_changes_nothing_and_may_be_repeated(url: str, tmp_path: Path) -> None:

@@ -35,6 +35,11 @@ class Echoed(Fact, frozen=True, kw_only=True):
     total: int
 
 
+@fact("test.box_opened", stream="box", opens=True)
+class BoxOpened(Fact, frozen=True, kw_only=True):
+    box: Id
+
+
 @fact("test.rung", stream="counter")
 class Rung(Fact, frozen=True, kw_only=True):
     counter: Id
@@ -48,14 +53,15 @@ COUNTER = table(
 
 
 class Counters(Part):
-    """Totals by counter; a counter at rest (not resident) is loaded again."""
+    """Totals by counter; a counter or box at rest (not resident) is loaded again."""
 
-    cold = frozenset({"counter"})
+    cold = frozenset({"counter", "box"})
 
     def __init__(self) -> None:
         self.totals: dict[str, int] = {}
         self.rung: list[str] = []
         self.resting: set[str] = set()
+        self.boxes: set[str] = set()
 
     def get(self, counter: str) -> int:
         if counter not in self.totals:
@@ -63,11 +69,17 @@ class Counters(Part):
         return self.totals[counter]
 
     def loaded(self, stream: str) -> None:
-        self.totals.setdefault(stream.partition("/")[2], 0)
+        kind, _, name = stream.partition("/")
+        if kind == "counter":
+            self.totals.setdefault(name, 0)
 
     @folds(Counted)
     def counted(self, fact: Counted, at: At) -> None:
         self.totals[fact.counter] = fact.total
+
+    @folds(BoxOpened)
+    def box_opened(self, fact: BoxOpened, at: At) -> None:
+        self.boxes.add(fact.box)
 
     @folds(AlarmSet)
     def alarm_set(self, fact: AlarmSet, at: At) -> None:
@@ -83,6 +95,9 @@ class Counters(Part):
             self.totals.pop(counter, None)
             yield f"counter/{counter}"
         self.resting.clear()
+        for box in sorted(self.boxes):
+            yield f"box/{box}"
+        self.boxes.clear()
 
     def dump(self) -> Any:
         return {
@@ -98,6 +113,10 @@ class Count(msgspec.Struct, frozen=True):
     counter: Annotated[str, msgspec.Meta(max_length=64)]
     customer: str = "someone"
     word: str = ""
+
+
+class OpenBox(msgspec.Struct, frozen=True):
+    box: str
 
 
 class SetAlarm(msgspec.Struct, frozen=True):
@@ -119,6 +138,13 @@ def count(part: Counters, ask: Count, now: Now) -> Facts:
     yield Counted(counter=ask.counter, customer=ask.customer, total=total, word=ask.word)
     answer: Answer = {"total": total}
     return answer
+
+
+@command("test_open_box", permission="system", scope=anywhere)
+def open_box(part: Counters, ask: OpenBox, now: Now) -> Facts:
+    if ask.box not in part.boxes:
+        yield BoxOpened(box=ask.box)
+    return None
 
 
 @command("test_set_alarm", permission="system", scope=anywhere)

@@ -162,7 +162,7 @@ def open_conversation(part: Conversations, ask: OpenConversation, now: Now) -> I
         raise invalid(
             "undo_seconds", "conversation.undo", "what the customer's view shows cannot be taken back"
         )
-    known = part.find(ask.conversation)
+    known = part.peek(ask.conversation)
     if known is not None:
         if known.org != now.org or known.customer != ask.customer:
             raise not_found()

@@ -45,14 +45,14 @@ UNDO = "undo"
 SNOOZE = "snooze"
 
 
-class Leg(msgspec.Struct, frozen=True):
+class Leg(msgspec.Struct, frozen=True, gc=False):
     """A party that is in the conversation now."""
 
     party: Party
     agent: str | None
 
 
-class Reply(msgspec.Struct):
+class Reply(msgspec.Struct, gc=False):
     """A message of ours and what became of it."""
 
     n: int
@@ -61,7 +61,7 @@ class Reply(msgspec.Struct):
     attempt: int = 1
 
 
-class Conversation(msgspec.Struct):
+class Conversation(msgspec.Struct, omit_defaults=True, gc=False):
     """One conversation. `n`: messages and notes so far; `tasks`: how often somebody was needed; `unread`: the
     customer's messages since our last reply; `waiting_since`: the first of those, or a reply that did not arrive;
     `last_agent`: who was last on
@@ -319,15 +319,14 @@ class Conversations(Part):
 
     def dump(self) -> Any:  # noqa: ANN401 (plain data)
         return {
-            "conversations": [msgspec.to_builtins(c) for _, c in sorted(self._conversations.items())],
+            "conversations": self._conversations,
             "now": self._resting.now,
         }
 
     def restore(self, data: Any) -> None:  # noqa: ANN401
-        conversations = msgspec.convert(data["conversations"], list[Conversation])
+        self._conversations = msgspec.convert(data["conversations"], dict[str, Conversation])
         self._resting = Resting(KEEP, data["now"])
-        self._conversations = {c.id: c for c in conversations}
-        for c in sorted(conversations, key=lambda c: c.touched):
+        for c in sorted(self._conversations.values(), key=lambda c: c.touched):
             self._rest(c)
 
 

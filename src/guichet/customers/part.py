@@ -28,7 +28,7 @@ KEEP = 10 * MINUTE
 """How long a customer stays in memory after the last fact about them."""
 
 
-class Customer(msgspec.Struct):
+class Customer(msgspec.Struct, omit_defaults=True, gc=False):
     """One customer. `into`: the customer that this one turned out to be; `absorbed`: the other way round."""
 
     id: str
@@ -147,17 +147,16 @@ class Customers(Part):
         self._absent.clear()
 
     def dump(self) -> Any:  # noqa: ANN401 (plain data)
-        resident = sorted((c for c in self._customers.values() if c is not None), key=lambda c: c.id)
         return {
-            "customers": [msgspec.to_builtins(c) for c in resident],
+            "customers": {name: c for name, c in self._customers.items() if c is not None},
             "erased": sorted(self._erased),
             "now": self._resting.now,
         }
 
     def restore(self, data: Any) -> None:  # noqa: ANN401
-        resident = msgspec.convert(data["customers"], list[Customer])
-        self._customers = {customer.id: customer for customer in resident}
+        resident = msgspec.convert(data["customers"], dict[str, Customer])
+        self._customers = {**resident}
         self._erased = set(data["erased"])
         self._resting = Resting(KEEP, data["now"])
-        for customer in sorted(resident, key=lambda c: c.touched):
+        for customer in sorted(resident.values(), key=lambda c: c.touched):
             self._resting.touch(customer.id, customer.touched)

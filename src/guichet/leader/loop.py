@@ -22,7 +22,7 @@ from guichet.leader.registry import Answer, Command
 from guichet.leader.replay import rebuild_tables
 from guichet.leader.run import Authorise, Run, encode_answer
 from guichet.leader.state import Missing, MissingRow, State
-from guichet.store.port import Answered, Batch, DuplicateKey, Entry, Fenced, Full, Writer
+from guichet.store.port import Answered, Batch, Conflict, DuplicateKey, Entry, Fenced, Full, Writer
 from guichet.store.rows import Change
 from guichet.store.sealing import Sealer
 
@@ -37,8 +37,9 @@ MAX_WAITING = 4_000
 MAX_LOADS = 64
 SNAPSHOT_EVERY = 100_000
 CAREFUL_SECONDS = 60.0
-"""For so long after a key that was answered long ago, keys are looked up in the store before they are used:
-others may follow (a network that comes back, a visitor who means harm), and each would cost a reload."""
+"""For so long after a key that was answered long ago, or a stream opened twice, these are looked up in the store
+before they are used: others may follow (a network that comes back, somebody who means harm), and each would cost a
+reload."""
 PAUSE_SECONDS = 0.2
 """After a batch that failed: what is due would fail again at once, for as long as a disk is full."""
 
@@ -156,6 +157,7 @@ class Leader:
                     await self._sleep()
                     continue
                 done = await self._batch(batch)
+                await self._keep_snapshot()
                 # Side writes of the store share this loop: let them run between two batches.
                 await asyncio.sleep(0 if done else PAUSE_SECONDS)
         finally:
@@ -192,11 +194,12 @@ class Leader:
     async def _batch(self, waiting: list[_Waiting], *, starting: bool = False, again: bool = False) -> bool:
         """Runs and commits one batch and answers its callers; False when it failed. `again`: with looked-up keys."""
         memory = self.memory
-        run = Run(memory.state, self._authorise, memory.seq, self._now())
+        careful = self._clock.monotonic() < self._careful_until
+        run = Run(memory.state, self._authorise, memory.seq, self._now(), look_up_new=careful)
         answers: list[Answered] = []
         results: list[Answer | Refused] = []
         try:
-            if self._clock.monotonic() < self._careful_until:
+            if careful:
                 await memory.recall_answers([item.command for item in waiting])
             if starting:
                 run.start()
@@ -205,15 +208,15 @@ class Leader:
             results.extend([await self._one(run, commands, at, answers) for at in range(len(commands))])
             if run.entries or answers:
                 await self._commit(run, answers)
-        except DuplicateKey:
+        except (DuplicateKey, Conflict):
             self._careful_until = self._clock.monotonic() + CAREFUL_SECONDS
             try:
                 await self._reload()
             except BaseException:
                 self._answer(waiting, [unavailable()] * len(waiting))
                 raise
-            if again:  # a key that the store has, and does not find: once more would be for ever
-                log.exception("a key was not found again", commands=len(waiting))
+            if again:  # the store has it, and does not find it: once more would be for ever
+                log.exception("a key or a stream was not found again", commands=len(waiting))
                 self._answer(waiting, [unavailable()] * len(waiting))
                 return False
             return await self._batch(waiting, again=True)
@@ -232,7 +235,8 @@ class Leader:
     ) -> Answer | Refused:
         """Runs one command of a batch, after those before it."""
         memory, command = self.memory, commands[at]
-        known = memory.answer_to(command)
+        org, actor = command.actor.org, str(command.actor)
+        known = memory.answer_to(org, actor, command.key)
         if known is not None:
             return msgspec.json.decode(known, type=dict)
         for _ in range(MAX_LOADS):
@@ -247,16 +251,14 @@ class Leader:
                 return refused
             else:
                 encoded = encode_answer(answer)
-                answered = Answered(command.actor.org, str(command.actor), command.key, run.t, encoded)
+                answered = Answered(org, actor, command.key, run.t, encoded)
                 answers.append(answered)
                 memory.remember(answered)
                 return answer if answer is not None else {}
         raise RuntimeError(f"{command.name} asked for more than {MAX_LOADS} streams")
 
     async def _commit(self, run: Run, answers: list[Answered]) -> None:
-        await self._sealer.load_keys({entry.subject for entry, _ in run.personal if entry.subject})
-        for entry, personal in run.personal:
-            entry.sealed = self._sealer.seal(entry, personal)
+        await self._sealer.seal_all(run.personal)
         changes = run.changes
         rows = list(changes.rows.values())
         fault_point(BEFORE_COMMIT)
@@ -273,7 +275,13 @@ class Leader:
         self._tell()
         if run.seq - self._snapshot_at >= SNAPSHOT_EVERY:
             self._snapshot_at = run.seq
-            await self.memory.save_snapshot()
+            self.memory.take_snapshot()
+
+    async def _keep_snapshot(self) -> None:
+        try:
+            await self.memory.keep_snapshot()
+        except Exception as error:  # noqa: BLE001 (nothing is lost: the next start reads more of the log)
+            log.warning("snapshot not kept", error=type(error).__name__)
 
     async def _reload(self) -> None:
         """Discards the memory and reads it again. What cannot be read leaves the leader without a state:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
+import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 
@@ -30,6 +32,7 @@ class Memory:
         self._writer = writer
         self._sealer = sealer
         self._new_state = new_state
+        self._packing: tuple[int, asyncio.Future[bytes]] | None = None
         self.discard()
 
     def discard(self) -> None:
@@ -45,7 +48,7 @@ class Memory:
         snapshot = await self._writer.load_snapshot(self._shard, code_version())
         if snapshot is not None:
             self.seq = snapshot[0]
-            self.state.restore(snapshot[1])
+            self.state.restore(zlib.decompress(snapshot[1]))
         while entries := await self._writer.entries(self._shard, self.seq, CHUNK):
             await self._load_cold(entries)
             for entry in entries:
@@ -78,7 +81,8 @@ class Memory:
 
     def _fold(self, entry: Entry) -> None:
         fact = decode(entry.type, entry.type_version, entry.data)
-        self.state.fold(fact, At(entry.seq, entry.t, entry.org, entry.actor, entry.version))
+        at = At(entry.seq, entry.t, entry.org, entry.actor, entry.version)
+        self.state.fold(fact, at, entry.stream)
 
     async def load_streams(self, streams: Sequence[str]) -> None:
         """Makes cold streams resident."""
@@ -91,9 +95,9 @@ class Memory:
         for key in keys:
             self.state.lookups.put(table, key, found.get(key))
 
-    def answer_to(self, command: Command) -> bytes | None:
+    def answer_to(self, org: str, actor: str, key: str) -> bytes | None:
         """The first answer to this key, if it is remembered."""
-        return self._answers.get((command.actor.org, str(command.actor), command.key))
+        return self._answers.get((org, actor, key))
 
     def remember(self, answered: Answered) -> None:
         self._answers[answered.org, answered.actor, answered.key] = answered.answer
@@ -106,6 +110,27 @@ class Memory:
         for answered in await self._writer.answered(keys):
             self.remember(answered)
 
+    def take_snapshot(self) -> None:
+        """Holds the state as it is now, so that the next start reads only what came after. Commands wait for this,
+        but not for the thread that packs it; `keep_snapshot` writes it later."""
+        if self._packing is None:
+            packed = asyncio.get_running_loop().run_in_executor(None, _pack, self.state.dump())
+            self._packing = self.seq, packed
+
+    async def keep_snapshot(self) -> None:
+        """Writes what `take_snapshot` held, once it is packed."""
+        if self._packing is not None and self._packing[1].done():
+            (seq, packed), self._packing = self._packing, None
+            await self._write_snapshot(seq, packed.result())
+
     async def save_snapshot(self) -> None:
-        """Keeps the state, so that the next start reads only what came after."""
-        await self._writer.save_snapshot(self._shard, self.seq, code_version(), self.state.dump())
+        """Takes and keeps one at once."""
+        self._packing = None
+        await self._write_snapshot(self.seq, _pack(self.state.dump()))
+
+    async def _write_snapshot(self, seq: int, packed: bytes) -> None:
+        await self._writer.save_snapshot(self._shard, seq, code_version(), packed)
+
+
+def _pack(data: bytes) -> bytes:
+    return zlib.compress(data, 1)

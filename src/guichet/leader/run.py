@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 import msgspec
 import structlog
 
-from guichet.events.base import BY_CLASS, Fact, encode, stream_of, subject_of
+from guichet.events.base import BY_CLASS, Fact, encode
 from guichet.events.leader import DeadlineFired
 from guichet.kit.clock import Instant
 from guichet.kit.errors import Refused
@@ -41,11 +41,16 @@ class Broken(Exception):
 class Run:
     """One batch in the making: facts in order, their rows, what each fact's personal fields hold."""
 
-    def __init__(self, state: State, authorise: Authorise, seq: int, t: Instant) -> None:
+    def __init__(
+        self, state: State, authorise: Authorise, seq: int, t: Instant, *, look_up_new: bool = True
+    ) -> None:
+        """`look_up_new`: whether streams that a command opens are looked up first. A new id is always absent; without
+        the look-up the store's own index says so, and refuses the whole batch when it is wrong."""
         self.state = state
         self.authorise = authorise
         self.seq = seq
         self.t = t
+        self._look_up_new = look_up_new
         self.entries: list[Entry] = []
         self.personal: list[tuple[Entry, bytes]] = []
         self.changes = Changes()
@@ -95,7 +100,9 @@ class Run:
         facts: list[Fact] = []
         answer = _collect(spec.handle(part, command.payload, now), facts)
         for fact in facts:  # cold streams are asked for before anything is folded
-            self.state.next_version(stream_of(fact), BY_CLASS[type(fact)].opens)
+            entry_type = BY_CLASS[type(fact)]
+            if self._look_up_new or not entry_type.opens:
+                self.state.next_version(entry_type.stream_of(fact), opens=False)
         return facts, answer
 
     def fire_deadlines(self) -> None:
@@ -114,46 +121,44 @@ class Run:
     def _append(self, facts: Iterable[Fact], now: Now) -> None:
         """Folds and records facts, then what the reactors answer, breadth first, in stage order."""
         queue = list(facts)
-        actor = str(now.actor)
-        done = 0
-        while done < len(queue):
-            fact = queue[done]
-            done += 1
+        org, actor, react = now.org, str(now.actor), self.state.react
+        for done, fact in enumerate(queue):  # the queue grows meanwhile
             if done > MAX_REACTIONS:
                 raise Broken(f"reactors without end after {type(fact).__name__}")
             try:
-                self._record(fact, now.org, actor)
-                queue.extend(self.state.react(fact, now))
+                self._record(fact, org, actor)
+                queue.extend(react(fact, now))
             except (Refused, Missing, MissingRow) as error:
                 # Too late to say no or to load: facts were folded. A reactor works on what is resident.
                 raise Broken(f"after {type(fact).__name__}: {error}") from error
 
     def _record(self, fact: Fact, org: str, actor: str) -> None:
+        state, t = self.state, self.t
         entry_type = BY_CLASS[type(fact)]
-        stream = stream_of(fact)
-        version = self.state.next_version(stream, entry_type.opens)
-        self.seq += 1
-        at = At(self.seq, self.t, org, actor, version)
+        stream = entry_type.stream_of(fact)
+        version = state.next_version(stream, entry_type.opens)
+        self.seq = seq = self.seq + 1
+        at = At(seq, t, org, actor, version)
         data, personal = encode(fact)
+        subject = entry_type.subject_of(fact) if entry_type.subject_of is not None else None
         entry = Entry(
-            self.seq, self.t, org, stream, version, entry_type.name, entry_type.version, actor,
-            subject_of(fact), data, None,
-        )  # fmt: skip
+            seq, t, org, stream, version, entry_type.name, entry_type.version, actor, subject, data, None
+        )
         self.entries.append(entry)
         if personal is not None:
             self.personal.append((entry, personal))
-        self.state.fold(fact, at)
-        self.changes.add(org, self.state.project(fact, at))
+        state.fold(fact, at, stream)
+        self.changes.add(org, state.project(fact, at))
 
 
 def _collect(facts: Iterator[Fact], into: list[Fact]) -> Answer | None:
     """Takes all facts of a handler and gives back what it returned."""
-    while True:
-        try:
+    try:
+        while True:
             into.append(next(facts))
-        except StopIteration as end:
-            value = end.value
-            return value if isinstance(value, dict) else None
+    except StopIteration as end:
+        value = end.value
+        return value if isinstance(value, dict) else None
 
 
 def encode_answer(answer: Answer | None) -> bytes:

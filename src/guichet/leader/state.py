@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar, TypeVar
 
 import msgspec
@@ -73,7 +73,8 @@ class Deadlines:
         return None
 
     def items(self) -> list[tuple[str, str, Instant, str]]:
-        return sorted((kind, what, due, org) for (kind, what), (due, org) in self._due.items())
+        """All of them, in no order."""
+        return [(kind, what, due, org) for (kind, what), (due, org) in self._due.items()]
 
 
 class Lookups:
@@ -128,7 +129,8 @@ class Part:
         return iter(())
 
     def dump(self) -> Any:  # noqa: ANN401 (each part's own shape)
-        """The part as plain msgpack-able data: what `restore` takes, and what the replay check compares."""
+        """The part as msgpack-able data: what `restore` takes, and what the replay check compares. It is packed at
+        once, so it may share what the part holds; structs are packed far faster than plain copies of them are made."""
         raise NotImplementedError
 
     def restore(self, data: Any) -> None:  # noqa: ANN401
@@ -145,7 +147,7 @@ class State:
         self.versions: dict[str, int] = {}
         self.parts = parts
         self._by_type = {type(part): part for part in parts}
-        self._folds: dict[type[Fact], list[Callable[[Fact, At], None]]] = {}
+        self._folds: dict[type[Fact], list[Callable[[Any, At], None]]] = {DeadlineFired: [self._fired]}
         self.cold: frozenset[str] = frozenset().union(*(part.cold for part in parts))
         for part in parts:
             part.deadlines, part.lookups = self.deadlines, self.lookups
@@ -170,19 +172,21 @@ class State:
         """What its stages do when a leader begins to lead."""
         return [starter for starter in STARTERS if starter.part in self._by_type]
 
-    def react(self, fact: Fact, now: Now) -> list[Fact]:
-        """What the stages answer to a folded fact, in stage order."""
-        answers: list[Fact] = []
-        for react, part in self._reactors.get(type(fact), ()):
-            answers.extend(react(part, fact, now))
-        return answers
+    def react(self, fact: Fact, now: Now) -> Iterable[Fact]:
+        """What the stages answer to a folded fact, in stage order; to be taken once, at once."""
+        reactors = self._reactors.get(type(fact), ())
+        if len(reactors) == 1:
+            react, part = reactors[0]
+            return react(part, fact, now)
+        return [answer for react, part in reactors for answer in react(part, fact, now)]
 
-    def project(self, fact: Fact, at: At) -> list[RowOp]:
-        """The row operations that a folded fact makes."""
-        ops: list[RowOp] = []
-        for project, part in self._projectors.get(type(fact), ()):
-            ops.extend(project(part, fact, at))
-        return ops
+    def project(self, fact: Fact, at: At) -> Iterable[RowOp]:
+        """The row operations that a folded fact makes; to be taken once, at once."""
+        projectors = self._projectors.get(type(fact), ())
+        if len(projectors) == 1:
+            project, part = projectors[0]
+            return project(part, fact, at)
+        return [op for project, part in projectors for op in project(part, fact, at)]
 
     def next_version(self, stream: str, opens: bool) -> int:
         """The version that the stream's next fact gets. Raises Missing for a cold stream that is not here."""
@@ -193,13 +197,14 @@ class State:
             return 1
         return version + 1
 
-    def fold(self, fact: Fact, at: At) -> None:
-        """Takes one fact in."""
-        self.versions[stream_of(fact)] = at.version
-        if isinstance(fact, DeadlineFired):
-            self.deadlines.drop(fact.kind, fact.id)
+    def fold(self, fact: Fact, at: At, stream: str | None = None) -> None:
+        """Takes one fact in. Whoever knows its stream already says so."""
+        self.versions[stream if stream is not None else stream_of(fact)] = at.version
         for fold in self._folds.get(type(fact), ()):
             fold(fact, at)
+
+    def _fired(self, fact: DeadlineFired, at: At) -> None:
+        self.deadlines.drop(fact.kind, fact.id)
 
     def loaded(self, stream: str) -> None:
         """Marks a cold stream as resident (also one without facts)."""

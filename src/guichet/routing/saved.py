@@ -58,7 +58,7 @@ def _dump_task(task: Task) -> list[Any]:
         task.id, task.conversation, task.client, task.live, task.number, task.line.queue.id, task.priority,
         task.since, task.cost, task.hard, task.state, task.agent.id if task.agent is not None else None,
         [offer.id, offer.agent.id, offer.deadline] if offer is not None else None, task.offers, task.legs,
-        task.prefer, task.prefer_until, task.held, dict(sorted(task.skips.items())), task.wrapup_until,
+        task.prefer, task.prefer_until, task.held, task.skips, task.wrapup_until,
     ]  # fmt: skip
 
 

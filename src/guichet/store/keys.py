@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable
 
@@ -79,8 +78,10 @@ class Keys:
                 unknown.append(subject)
                 continue
             keys[subject] = key
-            with contextlib.suppress(KeyError):  # another thread has just pushed it out
+            try:
                 self._cache.move_to_end(subject)
+            except KeyError:  # another thread has just pushed it out
+                continue
         for start in range(0, len(unknown), CHUNK):
             part = unknown[start : start + CHUNK]
             sql = f"""SELECT subject, wrapped FROM {self._table}

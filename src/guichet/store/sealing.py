@@ -13,6 +13,11 @@ class NoKey(LookupError):
     """Nothing can be sealed for this subject: its key was never made, was not loaded, or is destroyed."""
 
 
+def no_key(entry: Entry) -> NoKey:
+    """The error for an entry whose subject has no key."""
+    return NoKey(f"no key for the subject of {entry.type} in {entry.stream}")
+
+
 class Sealer:
     """Seals personal fields on their way into the log and opens them on the way out. Any loop may use it."""
 
@@ -23,11 +28,20 @@ class Sealer:
         """Makes these subjects' keys ready for `seal` and `unseal`; those without a key are left out."""
         await self._keys.get(subjects)
 
+    async def seal_all(self, facts: Sequence[tuple[Entry, bytes]]) -> None:
+        """Seals each entry's personal fields. Raises NoKey."""
+        keys = await self._keys.get({entry.subject for entry, _ in facts if entry.subject is not None})
+        for entry, personal in facts:
+            key = keys.get(entry.subject) if entry.subject is not None else None
+            if key is None:
+                raise no_key(entry)
+            entry.sealed = encrypt(key, personal, _place(entry))
+
     def seal(self, entry: Entry, personal: bytes) -> bytes:
         """The ciphertext for `entry.sealed`. Raises NoKey."""
         key = self._keys.cached(entry.subject) if entry.subject is not None else None
         if key is None:
-            raise NoKey(f"no key for the subject of {entry.type} in {entry.stream}")
+            raise no_key(entry)
         return encrypt(key, personal, _place(entry))
 
     def unseal(self, entry: Entry) -> bytes | None:
