@@ -22,19 +22,20 @@ func (m machine) now() time.Duration { return time.Since(m.start) }
 
 // beat keeps the times of the ticks.
 type beat struct {
-	clock clock
-	next  time.Duration // when the next tick is due
-	began time.Duration // when the last one began
+	clock   clock
+	started bool
+	next    time.Duration // when the next tick is due
+	began   time.Duration // when the last one began
 }
 
 // wait sleeps until the next tick is due. It tells how late the tick begins, how long after the one before
 // (0 for the first), and how many were left out.
 func (b *beat) wait() (late, gap time.Duration, skipped uint64) {
 	now := b.clock.now()
-	if b.next == 0 {
-		b.next = now
-	} else {
+	if b.started {
 		b.next += tickEvery
+	} else {
+		b.started, b.next, b.began = true, now, now
 	}
 	// A clock that ran away: forward (a stall, a laptop that slept) ticks are left out; a step back cannot be,
 	// but must not stop the sound if it is.
@@ -51,9 +52,7 @@ func (b *beat) wait() (late, gap time.Duration, skipped uint64) {
 			b.next = now
 		}
 	}
-	if b.began != 0 {
-		gap = now - b.began
-	}
+	gap = now - b.began
 	b.began = now
 	return now - b.next, gap, skipped
 }

@@ -3,7 +3,6 @@ package mixer
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"reflect"
@@ -283,41 +282,37 @@ func (m *Mixer) runs(roomID, name string, spec protocol.Source) bool {
 }
 
 // newSource loads a source; field is the one at fault.
-func (m *Mixer) newSource(spec protocol.Source) (s *source, field string, err error) {
-	s = &source{spec: spec}
-	defer func() {
+func (m *Mixer) newSource(spec protocol.Source) (_ *source, field string, _ error) {
+	out := &source{spec: spec}
+	get := func(at, file, tone string) error {
+		clip, err := m.clipOf(file, tone)
 		if err != nil {
-			m.release(s)
+			field = at
+			m.release(out)
+			return err
 		}
-	}()
-	get := func(file, tone string) *prompt.Clip {
-		clip, failed := m.clipOf(file, tone)
-		if failed != nil {
-			err = errors.Join(err, failed)
-			return nil
-		}
-		s.clips = append(s.clips, clip)
-		return clip
+		out.clips = append(out.clips, clip)
+		return nil
 	}
 	if spec.Tone != "" {
-		if get("", spec.Tone); err != nil {
-			return nil, "tone", err
+		if err := get("tone", "", spec.Tone); err != nil {
+			return nil, field, err
 		}
 	}
 	for i, file := range spec.Files {
-		if get(file, ""); err != nil {
-			return nil, fmt.Sprintf("files[%d]", i), err
+		if err := get(fmt.Sprintf("files[%d]", i), file, ""); err != nil {
+			return nil, field, err
 		}
 	}
-	p := newPlayer(slices.Clone(s.clips), true, spec.Gain)
+	out.player = newPlayer(slices.Clone(out.clips), true, spec.Gain)
 	if spec.Announcement != "" {
-		if p.announcement = get(spec.Announcement, ""); err != nil {
-			return nil, "announcement", err
+		if err := get("announcement", spec.Announcement, ""); err != nil {
+			return nil, field, err
 		}
-		p.every = spec.EveryMillis * samplesPerMs
+		out.player.announcement = out.clips[len(out.clips)-1]
+		out.player.every = spec.EveryMillis * samplesPerMs
 	}
-	s.player = p
-	return s, "", nil
+	return out, "", nil
 }
 
 func (m *Mixer) unload(sources map[string]*source) {

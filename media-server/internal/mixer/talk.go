@@ -13,6 +13,7 @@ import (
 const (
 	startEnergy = 33_900  // -45 dB below full scale
 	stopEnergy  = 10_800  // -50 dB
+	noiseLeast  = 2_700   // -56 dB
 	noiseMost   = 170_000 // -38 dB: a steady sound above -29 dB is always talking
 	noiseRise   = 1.005   // a tick: about 1 dB a second
 	startAbove  = 8       // 9 dB
@@ -47,10 +48,12 @@ func energy(f *media.Frame) int64 {
 func (v *voice) hear(energy int64) bool {
 	v.peak = max(v.peak, energy)
 	e := float64(energy)
-	if e < v.noise {
-		v.noise = (v.noise + e) / 2
-	} else {
-		v.noise = min(noiseMost, max(1, v.noise)*noiseRise)
+	switch {
+	case energy == 0: // nothing was sent: it tells nothing of the place
+	case e < v.noise:
+		v.noise = max(noiseLeast, (v.noise+e)/2)
+	default:
+		v.noise = min(noiseMost, max(noiseLeast, v.noise)*noiseRise)
 	}
 	v.loud = v.loud << 1 & 0x1f
 	if e > max(startEnergy, v.noise*startAbove) {
