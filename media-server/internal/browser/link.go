@@ -139,7 +139,7 @@ func (l *link) track(track *webrtc.TrackRemote, receiver *webrtc.RTPReceiver) {
 				l.in[n].track.Store(track)
 				l.server.reroute()
 				l.start(func() { l.in[n].read(track) })
-				l.start(func() { l.in[n].readReports(receiver) })
+				l.start(func() { drain(receiver) })
 			}
 		}
 	}

@@ -44,6 +44,10 @@ type house struct {
 
 func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
 
+func silence() *logging.DefaultLoggerFactory {
+	return &logging.DefaultLoggerFactory{Writer: io.Discard, DefaultLogLevel: logging.LogLevelDisabled}
+}
+
 func testConfig() config.Config {
 	cfg := config.New()
 	cfg.WebUDP, cfg.WebTCP = "127.0.0.1:0", "127.0.0.1:0"
@@ -216,7 +220,7 @@ type pageOptions struct {
 
 func newPage(t *testing.T, h *house, id string, o pageOptions) *page {
 	t.Helper()
-	silent := &logging.DefaultLoggerFactory{Writer: io.Discard, DefaultLogLevel: logging.LogLevelDisabled}
+	silent := silence()
 	settings := webrtc.SettingEngine{LoggerFactory: silent}
 	settings.SetIncludeLoopbackCandidate(true)
 	settings.SetIPFilter(func(ip net.IP) bool { return ip.IsLoopback() })

@@ -57,9 +57,13 @@ func ntpMiddle(t time.Time) uint32 {
 	return uint32(seconds<<16 | uint64(t.Nanosecond())<<16/uint64(time.Second))
 }
 
-// tick tells the quality every five seconds.
+// tick tells the quality every five seconds, from the first five seconds of media on.
 func (q *quality) tick(l *link, now time.Duration) {
-	if now-q.told >= qualityEvery {
+	switch {
+	case !l.up.Load():
+	case q.told == 0:
+		q.told = now
+	case now-q.told >= qualityEvery:
 		q.told = now
 		q.tell(l)
 	}

@@ -14,7 +14,7 @@ import (
 
 const (
 	keyEvery     = 300 * time.Millisecond // at most one keyframe request to a browser in this time
-	stoppedAfter = 3 * time.Second        // a still screen sends about one frame a second
+	stoppedAfter = 3 * time.Second        // a still screen sends one frame a second
 )
 
 // videoIn is a camera or screen that comes from a browser. It is there before and after anything is sent.
@@ -64,22 +64,6 @@ func (v *videoIn) read(track *webrtc.TrackRemote) {
 		}
 		for _, out := range *v.outs.Load() {
 			out.forward(v, &packet)
-		}
-	}
-}
-
-// readReports takes what the browser tells about the track: the interceptors want to see it, and a goodbye
-// is a camera switched off.
-func (v *videoIn) readReports(receiver *webrtc.RTPReceiver) {
-	for {
-		packets, _, err := receiver.ReadRTCP()
-		if err != nil {
-			return
-		}
-		for _, packet := range packets {
-			if _, bye := packet.(*rtcp.Goodbye); bye {
-				v.stop()
-			}
 		}
 	}
 }
