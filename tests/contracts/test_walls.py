@@ -102,6 +102,7 @@ CHAT = (
     "WS /api/webchat/{entry}/socket",
 )  # fmt: skip
 SOCKETS = ("WS /api/desk",)
+VOICE = ("GET /api/trunks", "POST /api/trunks/{trunk}/test-call")
 
 OPEN = {
     "GET /": ("/", "leads to the desk"),
@@ -129,7 +130,7 @@ async def in_a_house(
 async def test_every_route_has_a_case(tmp_path: Path) -> None:
     async with House.running(tmp_path / "data", empty=True) as house:
         found = doors_of(house.app.routes)
-        assert found == {*THINGS, *LISTS, *ADMINISTRATION, *OWN, *SIGNING, *CHAT, *SOCKETS, *OPEN}
+        assert found == {*THINGS, *LISTS, *ADMINISTRATION, *OWN, *SIGNING, *CHAT, *SOCKETS, *VOICE, *OPEN}
         demo = Demo(house.node.settings, house.node.clock, lambda: ("127.0.0.1", 1))
         app = application(house.node, house.web, demo)
         more = doors_of(app.routes) - found

@@ -18,6 +18,7 @@ from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from guichet.kit.clock import HOUR, Instant, ManualClock
 from guichet.kit.errors import Refused
 from guichet.leader.registry import Actor
+from guichet.media.plane import MediaPlane
 from guichet.server.node import Node
 from guichet.server.serve import application
 from guichet.server.settings import ProcessSettings
@@ -107,10 +108,15 @@ class House(DeskCentre):
     @classmethod
     @asynccontextmanager
     async def running(
-        cls, folder: Path, database_url: str = "sqlite", *, empty: bool = False
+        cls,
+        folder: Path,
+        database_url: str = "sqlite",
+        *,
+        empty: bool = False,
+        plane: MediaPlane | None = None,
     ) -> AsyncIterator[House]:
         settings = ProcessSettings(data_dir=folder, smtp_port=0, port=0, database_url=database_url)
-        node = await Node.open(settings, ManualClock())  # nothing comes due while the walls are tried
+        node = await Node.open(settings, ManualClock(), plane)  # nothing comes due while the walls are tried
         try:
             node.work()
             house = cls(node)

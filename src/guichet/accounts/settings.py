@@ -84,6 +84,7 @@ QueueRef = Annotated[Ref, To("queue")]
 TrunkRef = Annotated[Ref, To("trunk")]
 Cidr = Annotated[str, StringConstraints(max_length=64), AfterValidator(_cidr)]
 E164 = Annotated[str, StringConstraints(max_length=40), AfterValidator(_e164)]
+SecretName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{0,64}$")]
 Prefix = Annotated[str, StringConstraints(pattern=r"^\+\d{1,14}$")]
 TimeZone = Annotated[str, StringConstraints(min_length=1, max_length=80), AfterValidator(_time_zone)]
 Day = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d\d-\d\d$"), AfterValidator(_date)]
@@ -279,10 +280,10 @@ class Trunk(Settings):
     allow: Annotated[list[Cidr], Field(min_length=1, max_length=64)]
     domain: Annotated[str, StringConstraints(max_length=200)] = ""
     username: Annotated[str, StringConstraints(max_length=100)] = ""
-    secret: Annotated[str, StringConstraints(max_length=64)] = ""
+    secret: SecretName = ""
     register_with_it: bool = False
     in_username: Annotated[str, StringConstraints(max_length=100)] = ""
-    in_secret: Annotated[str, StringConstraints(max_length=64)] = ""
+    in_secret: SecretName = ""
     codecs: Annotated[list[Literal["G722", "PCMA", "PCMU"]], Field(min_length=1, max_length=3)] = [
         "G722",
         "PCMA",

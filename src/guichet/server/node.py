@@ -33,6 +33,7 @@ from guichet.media.link import Link
 from guichet.media.plane import MediaPlane
 from guichet.media.recordings import Recordings
 from guichet.media.reports import Reports
+from guichet.media.testcall import TestCalls
 from guichet.server import stages
 from guichet.server.leading import SHARD, Leading
 from guichet.server.lines import Lines
@@ -101,6 +102,7 @@ class Node:
             MediaProcess(settings, clock) if plane is None and settings.media_server != "off" else None
         )
         self.media: Link | None = None
+        self.test_calls: TestCalls | None = None
         self._plane = plane
         self.doors: list[Door] = []
         self.open_doors: list[asyncio.Task[None]] = []
@@ -148,7 +150,7 @@ class Node:
         start("search", self.indexer.run())
         start("people", self.people_indexer.run())
         start("deliveries", delivery.run(self.edge))
-        start("erasures", work(self.edge, ERASE_QUEUE, self._erase))
+        start("erasures", work(self.edge, ERASE_QUEUE, self._erase, forever=True))
         self._link_media()
         self.doors = [channel.door(self.edge) for channel in channels.all_channels().values()]
         self.open_doors = [start(f"door {type(door).__name__}", door.run()) for door in self.doors]
@@ -164,6 +166,7 @@ class Node:
         reports = Reports(plane, self.edge)
         spool = process.spool if process is not None else self.settings.data_dir
         self.media = Link(plane, self.edge, reports, Recordings(self.edge, spool))
+        self.test_calls = TestCalls(plane, self.media, self.clock, self.supervisor)
         self.listeners.append(self.media.committed)
         self.supervisor.start("media", self._follow_media(self.media))
         self.supervisor.start("media rooms", self.media.put())

@@ -14,6 +14,7 @@ from guichet.channels import registry as channels
 from guichet.desk import api as desk
 from guichet.desk.commands import Commands
 from guichet.desk.socket import Desks
+from guichet.media import api as media
 from guichet.routing.policy import policies
 from guichet.server.node import Node
 
@@ -70,7 +71,14 @@ class Web:
             commands=self.commands,
             clock=node.clock,
         )
-        routes: list[BaseRoute] = [*accounts.router(people).routes, *desk.router(reads).routes]
+        calls = media.Deps(
+            door=self.door, directory=node.directory, reader=store.reader, calls=node.test_calls
+        )
+        routes: list[BaseRoute] = [
+            *accounts.router(people).routes,
+            *media.router(calls).routes,
+            *desk.router(reads).routes,
+        ]
         routes.append(WebSocketRoute("/api/desk", self.desks))
         for door in node.doors:
             routes.extend(door.routes)

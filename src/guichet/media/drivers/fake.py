@@ -57,6 +57,8 @@ class FakeMedia:
         self._plays: dict[tuple[str, str], Play] = {}
         self._sockets: dict[str, _Audio] = {}
         self._acts: set[tuple[str, str]] = set()
+        self.picks_up = False
+        """Whether whoever is called answers at once."""
         self.sent_digits: list[tuple[str, str]] = []
         """(endpoint, digits) as its far side got them."""
         self.referred: list[tuple[str, str, str]] = []
@@ -117,6 +119,8 @@ class FakeMedia:
             from_=call.caller_id,
             to=call.number,
         )
+        if self.picks_up:
+            self._answered(endpoint)
 
     async def browser(self, endpoint: str, offer: str) -> str:
         self._there()
