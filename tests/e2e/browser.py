@@ -28,6 +28,12 @@ WEB = ROOT / "web"
 SHOTS = ROOT / "test-output" / "screens"
 NODE = ROOT / ".venv" / "bin" / "node"
 SIZES = {"desk": (1440, 900), "small": (1024, 768), "phone": (390, 844)}
+FOLLOWED = """async (scheme) => {
+  for (let frame = 0; frame < 2; frame += 1) await new Promise(requestAnimationFrame);
+  const told = document.documentElement.dataset.mantineColorScheme ?? scheme;
+  const root = document.querySelector('guichet-widget')?.shadowRoot;
+  return told === scheme && (root?.querySelector('[data-scheme]')?.dataset.scheme ?? scheme) === scheme;
+}"""
 
 Step = str | list[Any]
 
@@ -60,7 +66,6 @@ class Browser:
         name: str,
         *,
         language: str = "fr",
-        dark: bool = False,
         size: str = "desk",
     ) -> Page:
         """A person with a browser of their own, before they have opened anything."""
@@ -73,7 +78,6 @@ class Browser:
             options={
                 "viewport": {"width": width, "height": height},
                 "locale": "fr-FR" if language == "fr" else "en-GB",
-                "colorScheme": "dark" if dark else "light",
                 "reducedMotion": "reduce",
                 "baseURL": base,
                 "hasTouch": phone,
@@ -146,6 +150,11 @@ class Page:
     def evaluate(self, source: str, arg: Any = None) -> Any:
         """Runs a function of the page's, given as its source."""
         return self._browser.ask(evaluate=self._page, source=source, arg=arg)
+
+    def prefer(self, scheme: str) -> None:
+        """The machine turns "dark" or "light", and the page has followed."""
+        self.do(["emulateMedia", {"colorScheme": scheme}])
+        self.do(["waitForFunction", FOLLOWED, scheme])
 
     def offline(self, cut: bool) -> None:
         """Pulls the network's plug, or puts it back."""

@@ -113,8 +113,8 @@ class Agent:
         self.page.see(".rail-presence")
 
     def available(self) -> None:
-        """By its key, once the desk knows what it changes."""
-        self.page.see(".rail-presence .since")
+        """By its key, whether the line is up yet or not."""
+        self.page.see(".rail-presence")
         self.page.press("Alt+1")
         self.page.see(".rail-presence[data-presence=available]")
 

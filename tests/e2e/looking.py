@@ -1,43 +1,31 @@
-"""Looking at screens: a picture kept of each, and everything that axe-core or the console has against it."""
+"""Looking at screens: pictures kept of each, and everything that axe-core or the console has against it.
+
+A screen has four looks. Light and dark are two of one page, as when a machine turns dark in the evening; French and
+English are two walks.
+"""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 from tests.e2e.browser import Page
 
 BUSY = ".ui-bones, .mantine-Skeleton-root"
-
-
-@dataclass(frozen=True)
-class Look:
-    """How a person has set their machine."""
-
-    dark: bool
-    language: str
-
-    def __str__(self) -> str:
-        return f"{'dark' if self.dark else 'light'}-{self.language}"
-
-
-LOOKS = (Look(dark=False, language="fr"), Look(dark=True, language="en"))
-"""Two of four: colours depend on the one alone, words on the other."""
+LANGUAGES = ("fr", "en")
 
 
 class Looker:
-    """Collects what is wrong with the screens of one look."""
+    """Collects what is wrong with the screens of one language."""
 
-    def __init__(self, look: Look) -> None:
-        self.look = look
-        self.seen: list[str] = []
+    def __init__(self, language: str) -> None:
+        self.language = language
         self.found: list[str] = []
 
     def at(self, page: Page, name: str, within: str | None = None) -> None:
-        """One screen as it is now. `within`: only this part of a page that is not ours."""
+        """One screen as it is now, light and dark. `within`: only this part of a page that is not ours."""
         page.miss(BUSY)
-        self.seen.append(name)
-        page.shot(f"{name}-{self.look}")
-        self.found += [f"{name}: axe: {fault}" for fault in page.axe(within)]
+        for scheme in ("dark", "light"):
+            page.prefer(scheme)
+            page.shot(f"{name}-{scheme}-{self.language}")
+            self.found += [f"{name}, {scheme}: axe: {fault}" for fault in page.axe(within)]
         self.found += [f"{name}: {fault}" for fault in page.faults() if not expected(fault)]
 
     def verdict(self) -> str:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.e2e.browser import Browser, Page
 from tests.e2e.demonstration import Agent, Visitor
-from tests.e2e.looking import LOOKS, Looker
+from tests.e2e.looking import LANGUAGES, Looker
 from tests.support.ports import listens
 from tests.support.serving import Serving, lasting_port
 from tests.support.waiting import wait_until_sync
@@ -22,6 +22,15 @@ PASSWORD = "une phrase assez longue"
 SHOP = """<!doctype html><html lang="fr"><meta charset="utf-8"><title>Étoile</title><link rel="icon" href="data:,">
 <main><h1>Étoile</h1></main>{line}</html>"""
 FIRST = "Bonjour, avez-vous cette lampe en vert ?"
+WORDS = {
+    "fr": {
+        "saved": "Enregistré",
+        "line": "Ligne à coller",
+        "invite": "Lien d’invitation",
+        "french": "français",
+    },
+    "en": {"saved": "Saved", "line": "Line to paste", "invite": "Invitation link", "french": "French"},
+}
 
 
 @pytest.fixture
@@ -62,35 +71,36 @@ def choose(page: Page, field: str, option: str) -> None:
     page.press("Escape")
 
 
-def save(page: Page) -> None:
+def save(page: Page, saved: str) -> None:
     page.click(".item-head button[type=submit]")
-    page.see(".toast, [role=status]:has-text('Enregistré')")
+    page.see(f"[role=status]:has-text('{saved}')")
     page.see(".item-head button[type=submit][data-disabled]")
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
 async def test_a_centre_is_set_up_in_browsers(
-    browser: Browser, served: Serving, shop: tuple[str, Path]
+    browser: Browser, served: Serving, shop: tuple[str, Path], language: str
 ) -> None:
     address, folder = shop
-    looker = Looker(LOOKS[0])
-    anne = browser.visit(served.url, "anne")
+    looker, words = Looker(language), WORDS[language]
+    anne = browser.visit(served.url, "anne", language=language)
     anne.open("/")
     anne.see("h1:has-text('Guichet')")
     looker.at(anne, "set-up")
     names = ("Étoile Services", "Anne Lenoir", "anne@etoile.example", PASSWORD)
-    for number, words in enumerate(names):
-        anne.fill(f"form input >> nth={number}", words)
+    for number, answer in enumerate(names):
+        anne.fill(f"form input >> nth={number}", answer)
     anne.press("Enter")
     anne.see(".admin-kinds")
     looker.at(anne, "set-up-done")
 
     anne.open("/desk/admin/client/new")
     anne.fill("#field-name", "Boutique Étoile")
-    save(anne)
+    save(anne, words["saved"])
     anne.open("/desk/admin/queue/new")
     anne.fill("#field-name", "Accueil")
     choose(anne, "client", "Boutique Étoile")
-    save(anne)
+    save(anne, words["saved"])
     anne.open("/desk/admin/entry_point/new")
     anne.fill("#field-name", "Chat de la boutique")
     choose(anne, "client", "Boutique Étoile")
@@ -98,8 +108,8 @@ async def test_a_centre_is_set_up_in_browsers(
     choose(anne, "queue", "Accueil")
     anne.fill("[id='field-settings.allowed_origins']", address)
     anne.press("Enter")
-    save(anne)
-    line = anne.do(["getByLabel", "Ligne à coller"], ["inputValue"])
+    save(anne, words["saved"])
+    line = anne.do(["getByLabel", words["line"]], ["inputValue"])
     looker.at(anne, "set-up-entry-point")
     anne.open("/desk/admin/agent/new")
     anne.fill("#field-name", "Zoé Picard")
@@ -107,14 +117,14 @@ async def test_a_centre_is_set_up_in_browsers(
     anne.click("#field-site")
     anne.click("[role=option]:visible >> nth=0")
     choose(anne, "clients", "Boutique Étoile")
-    choose(anne, "languages", "français")
-    save(anne)
-    anne.click("text=Lien d’invitation")
+    choose(anne, "languages", words["french"])
+    save(anne, words["saved"])
+    anne.click(f"text={words['invite']}")
     anne.see("[role=dialog] input[readonly]")
     looker.at(anne, "set-up-invitation")
     link = anne.on("[role=dialog] input[readonly]", "inputValue")
 
-    zoe = Agent(browser, served.url, "zoé")
+    zoe = Agent(browser, served.url, "zoé", language=language)
     zoe.page.open(link)
     zoe.page.see("h1:has-text('Zoé Picard')")
     looker.at(zoe.page, "invitation")
@@ -124,7 +134,7 @@ async def test_a_centre_is_set_up_in_browsers(
     zoe.available()
 
     (folder / "index.html").write_text(SHOP.format(line=line), encoding="utf-8")
-    visitor = Visitor(browser, address)
+    visitor = Visitor(browser, address, language=language)
     visitor.begin(FIRST, "/")
     zoe.accept(FIRST)
     zoe.say("Oui, en deux tailles.")

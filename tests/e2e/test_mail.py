@@ -153,10 +153,12 @@ async def test_a_mail_is_answered_and_stays_one_thread(browser: Browser, post: P
 
     paul.accept("Bonjour, mon colis à 12 € n'est pas arrivé. Où est-il ?")
     paul.page.see(".thread-header:has-text('Où est mon colis')")
+    paul.page.see(".message .file img")
     paul.page.click(".mail-acts [aria-pressed=false]")
     frame = ["frameLocator", ".html-mail iframe"]
     box = paul.page.do(frame, ["locator", "img[alt=colis]"], ["boundingBox"])
     assert (box["width"], box["height"]) == (48, 32), "the inline image is shown"
+    assert paul.page.count(".message .file") == 0, "and not a second time below"
     inside = paul.page.do(frame, ["locator", "html"], ["innerHTML"])
     assert "script" not in inside
     assert "onerror" not in inside

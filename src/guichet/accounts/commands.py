@@ -66,7 +66,7 @@ def found_organisation(part: Accounts, ask: FoundOrganisation, now: Now) -> Iter
     name = ask.name.strip()
     values: list[tuple[str, str, dict[str, Any]]] = [
         (ORGANISATION, ORGANISATION, {"name": name, "default_language": ask.language}),
-        ("client", "own", {"name": name, "mark": name[:1].upper()}),
+        ("client", "own", {"name": name}),
         (
             "site",
             "main",

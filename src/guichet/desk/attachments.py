@@ -171,7 +171,8 @@ def _name_of(messages: list[Row], address: str) -> str:
 
 
 async def _with_pictures(blobs: Blobs, conversation: Row, message: Row, html: str) -> str:
-    """The mail with its own pictures inside: a sandboxed document may fetch nothing, not even from us."""
+    """The mail with its own pictures inside: a sandboxed document may fetch nothing, not even from us. Each says in
+    `data-file` which of the message's files it is."""
     files = {
         f["cid"]: f["address"]
         for f in cast("list[dict[str, Any]]", message["attachments"] or [])
@@ -187,4 +188,10 @@ async def _with_pictures(blobs: Blobs, conversation: Row, message: Row, html: st
         if kind is not None and len(content) <= room:
             room -= len(content)
             urls[cid] = f"data:{kind};base64,{base64.b64encode(content).decode()}"
-    return _CID.sub(lambda m: f"{m[1]}{m[2]}{urls.get(m[3], '')}{m[2]}", html)
+
+    def shown(found: re.Match[str]) -> str:
+        start, quote_mark, cid = found.groups()
+        name = f" data-file={quote_mark}{files[cid]}{quote_mark}" if cid in urls else ""
+        return f"{start}{quote_mark}{urls.get(cid, '')}{quote_mark}{name}"
+
+    return _CID.sub(shown, html)

@@ -135,5 +135,7 @@ async def test_a_mail_is_served_as_a_document_that_can_do_nothing(centre: DeskCe
     assert "default-src 'none'; img-src data:" in policy
     assert read.text.count('src="data:image/png;base64,') == 1
     assert read.text.count("src=''") == 1
+    assert f'data-file="{picture_at}"' in read.text
+    assert script_at not in read.text
     assert "cid:none" not in read.text
     assert "svg" not in read.text

@@ -215,7 +215,18 @@ describe("commands", () => {
     expect(outbox.entries()[0]?.failed).toBeUndefined();
   });
 
+  test("what nobody wants later waits for the first line, as a key pressed before it is up", async () => {
+    const chosen = link.command("set_presence", { presence: "available" }, { keep: false });
+    expect(last().commands()).toEqual([]);
+    last().hello();
+    expect(last().commands()).toMatchObject([{ name: "set_presence" }]);
+    last().say({ op: "answer", id: last().commands()[0]?.id ?? "", ok: {} });
+    await chosen;
+    expect(outbox.entries()).toEqual([]);
+  });
+
   test("what nobody wants later fails at once while the line is down", async () => {
+    last().close();
     await expect(link.command("accept_offer", {}, { keep: false })).rejects.toThrow("desk.unreachable");
     expect(outbox.entries()).toEqual([]);
   });

@@ -27,6 +27,12 @@ const dark: MantineColorsTuple = [
   "#0d0f13",
 ];
 
+/** The list itself scrolls, not a box around it that no keyboard reaches. */
+const choice = {
+  defaultProps: { size: "sm", checkIconPosition: "right", withScrollArea: false },
+  styles: { options: { maxHeight: 220, overflowY: "auto" } },
+} as const;
+
 /** Shade 8 and automatic contrast keep every filled control above 4.5:1 in both schemes (measured with axe). */
 export const theme = createTheme({
   primaryColor: "accent",
@@ -48,8 +54,8 @@ export const theme = createTheme({
     Button: { defaultProps: { size: "sm" }, styles: { root: { height: 32, paddingInline: 12 } } },
     ActionIcon: { defaultProps: { variant: "subtle", color: "gray", size: 28 } },
     TextInput: { defaultProps: { size: "sm" } },
-    Select: { defaultProps: { size: "sm", checkIconPosition: "right" } },
-    MultiSelect: { defaultProps: { size: "sm", checkIconPosition: "right" } },
+    Select: choice,
+    MultiSelect: choice,
     Modal: {
       defaultProps: {
         centered: true,

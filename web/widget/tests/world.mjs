@@ -140,7 +140,7 @@ export function agentSays(world, text, more = {}) {
     n: world.store.length + 1,
     id: `g${world.store.length}`,
     author: "agent",
-    name: "Amina",
+    name: "Youssef El Idrissi",
     text,
     at: Date.now(),
     ...more,

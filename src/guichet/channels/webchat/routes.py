@@ -215,7 +215,7 @@ class Pages:
     def _shop(self, entry: Entry) -> Shop:
         client = self._edge.directory.find(entry.org, Client, entry.config.client)
         if client is None:
-            return Shop(entry.config.name, "#1f5f8b", "?")
+            return Shop(entry.config.name, "#1f5f8b", "")
         return Shop(client.name, client.colour, client.mark)
 
 

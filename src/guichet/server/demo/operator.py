@@ -21,6 +21,8 @@ class Shop(msgspec.Struct, frozen=True):
     address: str
     language: str
     other_language: str
+    queues: tuple[str, str]
+    """As agents call them: of its chats, of its mail."""
     order: str
     products: dict[str, tuple[str, ...]]
 
@@ -33,6 +35,7 @@ CORVELLE = Shop(
     address="bonjour@corvelle.example",
     language="fr",
     other_language="en",
+    queues=("Conseil en direct", "Courrier"),
     order="MC-{n}",
     products={
         "fr": (
@@ -59,6 +62,7 @@ WRENFIELD = Shop(
     address="hello@wrenfield.example",
     language="en",
     other_language="fr",
+    queues=("Workshop chat", "Customer mail"),
     order="W{n}",
     products={
         "en": (
@@ -223,9 +227,10 @@ def configuration(chat: str, mail: str) -> list[tuple[str, str, dict[str, Any]]]
 
 def _doors(shop: Shop, chat: str, mail: str) -> list[tuple[str, str, dict[str, Any]]]:
     client = shop.client
+    chats, mails = shop.queues
     skill = "workshop" if client == "wrenfield" else "orders"
     live = {
-        "name": f"{shop.name} · chat",
+        "name": chats,
         "client": client,
         "skills": [{"skill": skill, "level": 2}],
         "language": shop.language,
@@ -237,7 +242,7 @@ def _doors(shop: Shop, chat: str, mail: str) -> list[tuple[str, str, dict[str, A
         "hours": "shop" if client == "wrenfield" else None,
     }
     deferred = {
-        "name": f"{shop.name} · e-mail",
+        "name": mails,
         "client": client,
         "skills": [{"skill": "orders", "level": 1}],
         "language": shop.language,
@@ -253,7 +258,7 @@ def _doors(shop: Shop, chat: str, mail: str) -> list[tuple[str, str, dict[str, A
             "entry_point",
             queue_of(client, "chat"),
             {
-                "name": f"{shop.name}: chat",
+                "name": shop.address.partition("@")[2],
                 "client": client,
                 "channel": chat,
                 "queue": queue_of(client, "chat"),
@@ -269,7 +274,7 @@ def _doors(shop: Shop, chat: str, mail: str) -> list[tuple[str, str, dict[str, A
             "entry_point",
             queue_of(client, "mail"),
             {
-                "name": f"{shop.name}: {shop.address}",
+                "name": shop.address,
                 "client": client,
                 "channel": mail,
                 "queue": queue_of(client, "mail"),

@@ -192,7 +192,8 @@ export const adminEn = {
   "hint.vanish_seconds": "For example 30. After that their live conversations go back to the queue.",
   "hint.organisation.wrapup_seconds": "For example 60. A queue may have its own.",
   "hint.client.name": "For example Maison Lumen.",
-  "hint.mark": "One to three letters that mark its conversations, for example ML.",
+  "hint.mark":
+    "One to three letters that mark its conversations, for example ML. Without: the name’s initials.",
   "hint.colour": "Beside the letters, for example #1f5f8b.",
   "hint.site.name": "For example Lyon.",
   "hint.employer": "The company on the payslip, for example Atlas France SAS.",
@@ -230,9 +231,9 @@ export const adminEn = {
 
   "hint.relay": "Send through another server than the installation’s",
   "hint.aliases": "Mail to these arrives here too. Enter after each.",
-  "hint.from_name": "As customers see it, for example Maison Lumen.",
   "hint.checked_by":
     "The name your receiving server writes into Authentication-Results, for example mx.example.org. Only if all mail comes through it.",
+  "hint.from_name": "As customers see it, for example Maison Lumen.",
   "option.tls.none": "None",
   "option.tls.starttls": "STARTTLS",
   "option.tls.tls": "TLS",

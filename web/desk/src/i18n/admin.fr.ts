@@ -198,7 +198,8 @@ export const adminFr: Record<keyof typeof adminEn, string> = {
   "hint.vanish_seconds": "Par exemple 30. Ensuite, ses conversations en direct retournent dans la file.",
   "hint.organisation.wrapup_seconds": "Par exemple 60. Une file peut avoir le sien.",
   "hint.client.name": "Par exemple Maison Lumen.",
-  "hint.mark": "Une à trois lettres qui marquent ses conversations, par exemple ML.",
+  "hint.mark":
+    "Une à trois lettres qui marquent ses conversations, par exemple ML. Sans elles : les initiales du nom.",
   "hint.colour": "À côté des lettres, par exemple #1f5f8b.",
   "hint.site.name": "Par exemple Lyon.",
   "hint.employer": "La société de la fiche de paie, par exemple Atlas France SAS.",
@@ -236,9 +237,9 @@ export const adminFr: Record<keyof typeof adminEn, string> = {
 
   "hint.relay": "Envoyer par un autre serveur que celui de l’installation",
   "hint.aliases": "Le courrier pour celles-ci arrive ici aussi. Entrée après chacune.",
-  "hint.from_name": "Tel que le client final le voit, par exemple Maison Lumen.",
   "hint.checked_by":
     "Le nom que votre serveur de réception écrit dans Authentication-Results, par exemple mx.example.org. Seulement si tout le courrier passe par lui.",
+  "hint.from_name": "Tel que le client final le voit, par exemple Maison Lumen.",
   "option.tls.none": "Aucun",
   "option.tls.starttls": "STARTTLS",
   "option.tls.tls": "TLS",

@@ -215,7 +215,7 @@ export const en = {
   "composer.note_field": "A note for your colleagues",
   "composer.reply_field": "Your reply to {{name}}",
   "composer.goes_to": "To {{address}}",
-  "composer.as": "{{channel}}, through {{door}}, as {{agent}}",
+  "composer.as": "through {{door}}",
   "composer.add_note": "Add note",
   "composer.send": "Send",
   "composer.attach": "Attach files",

@@ -222,7 +222,7 @@ export const fr: Record<keyof typeof en, string> = {
   "composer.note_field": "Une note pour vos collègues",
   "composer.reply_field": "Votre réponse à {{name}}",
   "composer.goes_to": "À {{address}}",
-  "composer.as": "{{channel}}, par {{door}}, signé {{agent}}",
+  "composer.as": "par {{door}}",
   "composer.add_note": "Ajouter la note",
   "composer.send": "Envoyer",
   "composer.attach": "Joindre des fichiers",

@@ -148,7 +148,8 @@ export class Link {
 
   /**
    * Sends a command. `keep`: it survives a lost line and a reload and is sent once afterwards; without,
-   * it fails at once when the line is down, since nobody wants it carried out later.
+   * it fails at once when the line is down, since nobody wants it carried out later. While the first line is
+   * being opened, both wait for it.
    */
   command(
     name: string,
@@ -156,7 +157,7 @@ export class Link {
     { key = newKey(), keep = true }: { key?: string; keep?: boolean } = {},
   ): Promise<Record<string, unknown>> {
     if (keep) this.options.outbox.add(key, name, payload);
-    else if (this.status.getState().phase !== "online") return Promise.reject(unreachable());
+    else if (this.isDown()) return Promise.reject(unreachable());
     return this.enqueue(key, name, payload, keep);
   }
 
@@ -169,6 +170,11 @@ export class Link {
 
   writing(conversation: string, kind: DraftKind): void {
     this.say({ op: "writing", conversation, kind });
+  }
+
+  private isDown(): boolean {
+    const { phase } = this.status.getState();
+    return phase === "offline" || phase === "over";
   }
 
   private nextId(letter: string): string {

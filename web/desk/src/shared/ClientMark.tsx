@@ -8,7 +8,6 @@ export function ClientMark({ client, whole = false }: { client: string; whole?: 
   const name = useName("client", client);
   const value = useConfig("client", client);
   const colour = typeof value?.["colour"] === "string" ? value["colour"] : "var(--line-strong)";
-  const letters =
-    typeof value?.["mark"] === "string" && value["mark"] !== "?" ? value["mark"] : name.slice(0, 3);
+  const letters = typeof value?.["mark"] === "string" ? value["mark"] : name.slice(0, 3);
   return <Mark colour={colour} text={whole ? name : letters} title={name} />;
 }

@@ -65,11 +65,13 @@ export function Panel({ onClose }: { onClose: () => void }): JSX.Element {
     >
       <div class="head">
         <span class="mark" aria-hidden="true">
-          {view.door?.client.mark ?? view.door?.client.name.slice(0, 1) ?? ""}
+          {view.door?.client.mark}
         </span>
         <div class="head-words">
           <h2>{view.door?.client.name ?? say("launcher")}</h2>
-          <p role="status">{presence(view, say)}</p>
+          <p role="status" title={presence(view, say)}>
+            {presence(view, say)}
+          </p>
         </div>
         {view.stage === "talking" && view.line === "on" && (
           <button type="button" class="end" title={say("end")} onClick={() => setLeaving(true)}>
@@ -198,6 +200,8 @@ function useFirstFocus(panel: { current: HTMLDivElement | null }, stage: string,
     const field = panel.current?.querySelector<HTMLElement>(
       "input:not([type=file]), textarea, .ended button",
     );
+    const active = (panel.current?.getRootNode() as ShadowRoot | undefined)?.activeElement;
+    if (active?.matches("input, textarea") && panel.current?.contains(active)) return; // somebody writes there already
     const touch = matchMedia("(pointer: coarse)").matches;
     if (field && !touch) field.focus();
     else panel.current?.querySelector<HTMLElement>(".head button:last-of-type")?.focus();

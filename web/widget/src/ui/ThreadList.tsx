@@ -1,5 +1,5 @@
 import type { JSX } from "preact";
-import { useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { View } from "../chat/chat.ts";
 import type { Shown } from "../chat/thread.ts";
 import type { Words } from "../words/index.ts";
@@ -26,6 +26,17 @@ export function ThreadList({ view }: { view: View }): JSX.Element {
     // Only a new last message moves the thread, not a mark on an old one.
     // oxlint-disable-next-line react/exhaustive-deps
   }, [last, typing !== null]);
+
+  // A notice above or a second line below takes room from the thread: its end stays in sight.
+  useEffect(() => {
+    const element = list.current;
+    if (!element) return undefined;
+    const watch = new ResizeObserver(() => {
+      if (atEnd.current) element.scrollTop = element.scrollHeight;
+    });
+    watch.observe(element);
+    return () => watch.disconnect();
+  }, []);
 
   const toEnd = (): void => {
     if (list.current) list.current.scrollTop = list.current.scrollHeight;

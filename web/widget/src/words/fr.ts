@@ -14,7 +14,7 @@ export const fr = {
   closed_now: "Fermé pour le moment",
   connecting: "Connexion…",
   agent_here: "{name} répond",
-  agent_here_from: "{name} répond · {country}",
+  agent_here_from: "{name} · {country}",
   welcome: "Bonjour ! Dites-nous ce qui vous amène.",
   welcome_hint: "Une vraie personne vous lit et vous répond ici.",
   name: "Votre nom",

@@ -331,7 +331,7 @@ export function FieldInput(props: FieldInputProps): JSX.Element {
         {...common}
         value={text}
         onChange={(event) => set(event.currentTarget.value)}
-        w={220}
+        styles={{ wrapper: { maxWidth: 220 } }}
         leftSection={
           <input
             type="color"

@@ -20,7 +20,7 @@ import { useAction } from "../../app/actions.ts";
 import { report } from "../../app/toasts.tsx";
 import { useFormat, useRefusalWords } from "../../i18n/index.ts";
 import { theNet } from "../../net/index.ts";
-import { isLetter, useChannelName } from "../../shared/channels.tsx";
+import { isLetter } from "../../shared/channels.tsx";
 import { ClientMark } from "../../shared/ClientMark.tsx";
 import { commands } from "../../store/commands.ts";
 import { useKind, useName } from "../../store/directory.ts";
@@ -49,7 +49,6 @@ export function Composer({ conversation, mine }: ComposerProps): JSX.Element {
   const row = useOnly("conversation", conversation);
   const door = useName("entry_point", row?.entry_point);
   const clientName = useName("client", row?.client);
-  const channelName = useChannelName()(row?.channel);
   const canned = useKind("canned_reply");
   const [chosenKind, setKind] = useState<DraftKind>("reply");
   const held = mine !== undefined;
@@ -272,9 +271,7 @@ export function Composer({ conversation, mine }: ComposerProps): JSX.Element {
                   {t("composer.goes_to", { address: row.reply_to })}
                 </span>
               )}
-              <span className="soft cut">
-                {t("composer.as", { channel: channelName, door, agent: me.name })}
-              </span>
+              <span className="soft cut">{t("composer.as", { door })}</span>
             </>
           )}
         </span>

@@ -89,6 +89,8 @@ export default function ConversationsPage(): JSX.Element {
   const agent = address.get("agent") ?? undefined;
   const customer = address.get("customer") ?? undefined;
   const agents = useKind("agent");
+  // As wide as admin.css says: a line has two rows there.
+  const narrow = innerWidth <= 760;
   const searching = typed.trim().length >= 2;
   const search = useSearch(typed, 50);
   const list = useInfiniteQuery({
@@ -131,7 +133,6 @@ export default function ConversationsPage(): JSX.Element {
           onChange={(value) => change({ state: value ?? "" })}
           clearable
           disabled={searching}
-          w={150}
         />
         <Select
           aria-label={t("conversations.agent")}
@@ -142,7 +143,6 @@ export default function ConversationsPage(): JSX.Element {
           clearable
           searchable
           disabled={searching}
-          w={180}
         />
         {customer !== undefined && !searching && (
           <CustomerFilter id={customer} clear={() => change({ customer: "" })} />
@@ -165,7 +165,7 @@ export default function ConversationsPage(): JSX.Element {
         <VirtualList
           items={rows}
           keyOf={(row) => row.conversation}
-          heightOf={() => 36}
+          heightOf={() => (narrow ? 52 : 36)}
           label={t("page.conversations")}
           render={(row) => <Line row={row} now={now} />}
         />

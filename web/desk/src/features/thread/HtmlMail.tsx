@@ -1,9 +1,10 @@
-import { useQuery } from "@tanstack/react-query";
+import { useQuery, type UseQueryResult } from "@tanstack/react-query";
 import { useRef, useState, type JSX } from "react";
 import { useTranslation } from "react-i18next";
 
 import { Bones } from "@guichet/ui";
 import { http } from "../../net/index.ts";
+import { attachmentPath } from "./Attachments.tsx";
 
 /**
  * A mail as its sender laid it out. The server has cleaned it; here it stands in a frame that may run
@@ -17,17 +18,26 @@ function framed(html: string, pictures: boolean): string {
   return `<!doctype html><meta http-equiv="Content-Security-Policy" content="${policy}"><base target="_blank"><style>body{margin:8px;font:14px/1.45 system-ui,sans-serif;color:#171a21;background:#fff;overflow-wrap:anywhere}img{max-width:100%;height:auto}table{max-width:100%}</style>${body}`;
 }
 
-export function HtmlMail({ conversation, address }: { conversation: string; address: string }): JSX.Element {
+/** A mail's own document; null asks for nothing. */
+export function useHtmlMail(conversation: string, address: string | null): UseQueryResult<string> {
+  return useQuery({
+    queryKey: ["mail", conversation, address],
+    queryFn: () => http.get<string>(attachmentPath(conversation, address ?? "")),
+    enabled: address !== null,
+    staleTime: Infinity,
+  });
+}
+
+/** Which of the message's files the document shows as pictures of its own. */
+export function picturesIn(html: string): ReadonlySet<string> {
+  return new Set([...html.matchAll(/ data-file=["']([^"']+)/g)].map((found) => found[1] ?? ""));
+}
+
+export function HtmlMail({ mail }: { mail: UseQueryResult<string> }): JSX.Element {
   const { t } = useTranslation();
   const frame = useRef<HTMLIFrameElement>(null);
   const [height, setHeight] = useState(160);
   const [pictures, setPictures] = useState(false);
-  const path = `/api/attachments/${encodeURIComponent(conversation)}/${encodeURIComponent(address)}`;
-  const mail = useQuery({
-    queryKey: ["mail", conversation, address],
-    queryFn: () => http.get<string>(path),
-    staleTime: Infinity,
-  });
 
   function measure(): void {
     const page = frame.current?.contentDocument?.documentElement;

@@ -1,12 +1,12 @@
 import type { MessageRow } from "@guichet/protocol";
 import { IconAlertTriangle, IconLock, IconUserQuestion } from "@tabler/icons-react";
-import { memo, useState, type JSX } from "react";
+import { memo, useMemo, useState, type JSX } from "react";
 import { useTranslation } from "react-i18next";
 
 import { useFormat, type Key } from "../../i18n/index.ts";
 import { useName } from "../../store/directory.ts";
 import { Attachments } from "./Attachments.tsx";
-import { HtmlMail } from "./HtmlMail.tsx";
+import { HtmlMail, picturesIn, useHtmlMail } from "./HtmlMail.tsx";
 import { isOthers, type Event, type Pending } from "./items.ts";
 import { Status } from "./Status.tsx";
 import { foldQuoted, linkify } from "./text.ts";
@@ -47,11 +47,19 @@ function Headers({ headers }: { headers: Record<string, unknown> }): JSX.Element
   );
 }
 
+function Files({ row, but }: { row: MessageRow; but?: ReadonlySet<string> }): JSX.Element | null {
+  const files = row.attachments?.filter((file) => !but?.has(file.address)) ?? [];
+  return files.length === 0 ? null : <Attachments conversation={row.conversation} files={files} />;
+}
+
 function Mail({ row }: { row: MessageRow }): JSX.Element {
   const { t } = useTranslation();
   const [quoted, setQuoted] = useState(false);
   const [original, setOriginal] = useState(false);
   const [details, setDetails] = useState(false);
+  const mail = useHtmlMail(row.conversation, original ? row.html_blob : null);
+  // What its sender put between the words is not shown a second time below them.
+  const between = useMemo(() => (original ? picturesIn(mail.data ?? "") : undefined), [original, mail.data]);
   // The mail door has split off what was quoted; what it left in is folded here.
   const quotedByDoor = row.headers?.["quoted"];
   const folded =
@@ -62,7 +70,7 @@ function Mail({ row }: { row: MessageRow }): JSX.Element {
     <>
       {details && row.headers && <Headers headers={row.headers} />}
       {original && row.html_blob !== null ? (
-        <HtmlMail conversation={row.conversation} address={row.html_blob} />
+        <HtmlMail mail={mail} />
       ) : (
         <>
           <Words text={folded.words} />
@@ -96,6 +104,7 @@ function Mail({ row }: { row: MessageRow }): JSX.Element {
           </button>
         )}
       </div>
+      <Files row={row} {...(between ? { but: between } : {})} />
     </>
   );
 }
@@ -190,9 +199,13 @@ export const MessageLine = memo(function MessageLine({
       )}
       <div className="message-body">
         <div className="message-words">
-          {mail ? <Mail row={row} /> : <Words text={row.text ?? ""} />}
-          {row.attachments && row.attachments.length > 0 && (
-            <Attachments conversation={row.conversation} files={row.attachments} />
+          {mail ? (
+            <Mail row={row} />
+          ) : (
+            <>
+              <Words text={row.text ?? ""} />
+              <Files row={row} />
+            </>
           )}
         </div>
         <div className="message-side soft">

@@ -32,7 +32,7 @@ function ParkMenu({ park }: { park(until: number | null): void }): JSX.Element {
   const format = useFormat();
   const times = parkTimes(serverNow());
   return (
-    <Menu position="bottom-end" width={252}>
+    <Menu position="bottom-end" width={284}>
       <Menu.Target>
         <Button variant="default">{t("thread.park")}</Button>
       </Menu.Target>

@@ -1,5 +1,6 @@
 import type { ConversationRow } from "@guichet/protocol";
 import { Empty, Keys } from "@guichet/ui";
+import { Button } from "@mantine/core";
 import { useEffect, useRef, type JSX } from "react";
 import { useTranslation } from "react-i18next";
 
@@ -35,7 +36,11 @@ function Case({ conversation, leave }: { conversation: string; leave(): void }):
     return (
       <section className="work-middle">
         <h1 className="hidden">{t("thread.title")}</h1>
-        <Empty title={t("thread.refused")} hint={words(refused)} />
+        <Empty title={t("thread.refused")} hint={words(refused)}>
+          <Button variant="default" onClick={leave}>
+            {t("app.back")}
+          </Button>
+        </Empty>
       </section>
     );
   }
