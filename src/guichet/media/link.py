@@ -29,6 +29,8 @@ RETRY = 0.1
 PATIENCE = 2.0
 """Seconds after which a server that does not answer has lost its calls. One that was killed is back in less."""
 PAGE = 100_000
+PARKED = "parked-"
+"""So begin the rooms in which the server keeps calls that nobody took; it ends them itself."""
 AT_ONCE = 200
 """Rooms of one put when everything is put again."""
 
@@ -53,6 +55,7 @@ class Link:
         self._stale_trunks = False
         self._wake = asyncio.Event()
         self._position: Position | None = None
+        self._missed = False
 
     def committed(self, committed: Committed) -> None:
         """Collects what changed; the rooms of one commit go out together."""
@@ -135,23 +138,30 @@ class Link:
                     await self._reports.lost(await self._endpoints())
             except Gap:
                 log.warning("events of the media server were missed")
-                self._position = Position("", 0)
+                self._missed = True
             except Refused as refused:
                 log.warning("the log and the media server do not agree yet", code=refused.code)
             await asyncio.sleep(RETRY)
 
-    async def _agree(self, state: State) -> Position | None:
+    async def _agree(self, state: State) -> Position:
         """Puts everything desired that is not so, and compares the calls. Gives where to go on with the events."""
         rows = await self._edge.reader.rows(ROOM, {"closed": False}, limit=PAGE)
         wanted = {room.id: room for row in rows if (room := _room(row)).rev}
         there = {room.id: room.rev for room in state.rooms}
         self._stale_trunks = True
         self._desire(room for room in wanted.values() if there.get(room.id) != room.rev)
-        self._desire([await self._closed(room) for room in state.rooms if room.id not in wanted])
+        strange = [room for room in state.rooms if room.id not in wanted and not room.id.startswith(PARKED)]
+        self._desire([await self._closed(room) for room in strange])
         known = self._position or await self._known()
-        missed = known is None or known.epoch != state.epoch
-        await self._reports.agree(await self._endpoints(), state, missed=missed)
-        return None if missed else known
+        if known is None or known.epoch != state.epoch:
+            known, restarted = Position(state.epoch, 0), True
+        else:
+            restarted = False
+        await self._reports.agree(await self._endpoints(), state, missed=restarted or self._missed)
+        if self._missed:
+            known, self._missed = Position(state.epoch, state.seq), False
+        self._position = known
+        return known
 
     async def _closed(self, there: Room) -> Room:
         row = await self._edge.reader.row(ROOM, (there.id,))
@@ -165,7 +175,7 @@ class Link:
         row = await self._edge.reader.row(POSITION, ("media",))
         return Position(str(row["epoch"]), cast("int", row["seq"])) if row is not None else None
 
-    async def _take_events(self, after: Position | None) -> None:
+    async def _take_events(self, after: Position) -> None:
         async with aclosing(self._plane.events(after)) as events:
             async for event in events:
                 await self._take(event)

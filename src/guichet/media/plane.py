@@ -270,9 +270,8 @@ class MediaPlane(Protocol):
         """Joins as a program; the endpoint is over when the context ends."""
         ...
 
-    def events(self, after: Position | None) -> AsyncGenerator[Event]:
-        """What happened after the position (None: from the first kept event of this run), then what happens.
-        Raises Gap, Silent."""
+    def events(self, after: Position) -> AsyncGenerator[Event]:
+        """What happened after the position, then what happens. Raises Gap (also for another run's position), Silent."""
         ...
 
     async def state(self) -> State: ...

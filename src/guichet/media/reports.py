@@ -20,7 +20,6 @@ from guichet.store.port import Row
 
 FACTS = frozenset({"offered", "ringing", "early", "answered", "held", "resumed", "left"})
 AS_EVENTS: dict[str, tuple[str, ...]] = {
-    "offered": ("offered",),
     "ringing": ("ringing",),
     "early": ("early",),
     "answered": ("answered", "resumed"),
@@ -72,8 +71,10 @@ class Reports:
         for row in rows:
             self.know(str(row["endpoint"]), str(row["org"]))
         for endpoint in there.values():
-            wanted = endpoint.id in known or (endpoint.incoming and endpoint.state == "offered")
-            for kind in AS_EVENTS.get(endpoint.state, ()) if wanted else ():
+            fresh = endpoint.id not in known and endpoint.incoming
+            wanted = endpoint.id in known or fresh
+            kinds = ("offered",) * fresh + AS_EVENTS.get(endpoint.state, ())
+            for kind in kinds if wanted else ():
                 wanted = await self.take(_as_event(endpoint, kind, state)) and wanted
             if not wanted and endpoint.kind == "phone":
                 log.warning("a call that nobody wants is ended", endpoint=endpoint.id)

@@ -178,13 +178,11 @@ class FakeMedia:
             trunks_rev=self._rev,
         )  # fmt: skip
 
-    async def events(self, after: Position | None) -> AsyncGenerator[Event]:
+    async def events(self, after: Position) -> AsyncGenerator[Event]:
         self._there()
-        epoch, seen = self._epoch, after.seq if after is not None else 0
-        oldest = self._seq - len(self._journal)
-        if after is not None and (after.epoch != epoch or seen < oldest):
+        epoch, seen = self._epoch, after.seq
+        if after.epoch != epoch or seen < self._seq - len(self._journal):
             raise Gap
-        seen = max(seen, oldest)
         while True:
             news = self._news
             if self._away or self._epoch != epoch:

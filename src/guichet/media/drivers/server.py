@@ -98,9 +98,8 @@ class MediaServer:
 
     # -- streams -----------------------------------------------------------------------------------------
 
-    async def events(self, after: Position | None) -> AsyncGenerator[Event]:
-        query = f"?epoch={quote(after.epoch)}&after={after.seq}" if after is not None else ""
-        async with self._socket(f"/v1/events{query}") as socket:
+    async def events(self, after: Position) -> AsyncGenerator[Event]:
+        async with self._socket(f"/v1/events?epoch={_part(after.epoch)}&after={after.seq}") as socket:
             try:
                 async for message in socket:
                     event = msgspec.json.decode(message, type=Event)
