@@ -10,6 +10,7 @@ import pytest
 from guichet.leader.registry import Actor
 from guichet.leader.replay import compare_rows, compare_states, replay
 from guichet.server import stages
+from guichet.store import jobs
 from guichet.store.port import Draft
 from guichet.store.rows import TABLES
 from tests.support.centre import ORG, Centre
@@ -90,6 +91,38 @@ async def test_nothing_of_an_erased_customer_can_be_read_again(database: str, tm
             if entry.subject == visitor.id and entry.sealed is not None:
                 assert store.sealer.unseal(entry) is None
         await live_equals_log(centre)
+
+
+async def test_an_erasure_that_fails_is_tried_until_it_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not a number of times: nobody would notice that the promise was not kept."""
+    monkeypatch.setattr(jobs, "MAX_ATTEMPTS", 2)
+    monkeypatch.setattr(jobs, "FIRST_DELAY", 5)
+    async with Centre.running(tmp_path) as centre:
+        await centre.found()
+        await centre.node.store.keys.ensure("ines")
+        visitor = Actor("visitor", "ines", ORG)
+        await centre.do(visitor, "register_customer", customer="ines", client="lune")
+        failures = 0
+        erase = centre.node.store.blobs.erase
+
+        async def failing(subject: str) -> None:
+            nonlocal failures
+            if failures < 6:
+                failures += 1
+                raise OSError("the disk is away")
+            await erase(subject)
+
+        monkeypatch.setattr(centre.node.store.blobs, "erase", failing)
+        await centre.do(centre.agent("admin"), "erase_customer", customer="ines")
+
+        async def is_complete() -> bool:
+            return "customer.erasure_completed" in await centre.facts()
+
+        await centre.until(is_complete, "the erasure is complete")
+        assert failures == 6
+        assert await centre.node.store.jobs.dead() == []
 
 
 async def live_equals_log(centre: Centre) -> None:

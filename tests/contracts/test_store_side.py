@@ -8,9 +8,9 @@ from collections import Counter
 import pytest
 
 from guichet.kit import faults
-from guichet.kit.clock import HOUR, MINUTE, SECOND
+from guichet.kit.clock import DAY, HOUR, MINUTE, SECOND
 from guichet.kit.errors import Refused
-from guichet.store.jobs import MAX_ATTEMPTS
+from guichet.store.jobs import LONGEST_DELAY, MAX_ATTEMPTS
 from guichet.store.points import JOB_CLAIMED
 from guichet.store.port import Draft, Job
 from guichet.store.rows import NewJob
@@ -237,13 +237,58 @@ async def test_a_job_that_kills_every_worker_is_dead_in_the_end(opened: Opened) 
 
 
 async def test_a_job_waits_for_its_time_and_older_ones_go_first(opened: Opened) -> None:
-    now = opened.clock.now()
-    for key, due in [("late", now + 10), ("second", now - 5), ("first", now - 9)]:
-        await opened.store.jobs.add(NewJob("mail", key, {}, due=due))
+    await opened.store.jobs.add(NewJob("mail", "late", {}), 30)
+    for key in ("first", "second"):
+        opened.clock.advance(10)
+        await opened.store.jobs.add(NewJob("mail", key, {}))
     assert [job.key for job in await claim(opened, limit=1)] == ["first"]
     assert [job.key for job in await claim(opened)] == ["second"]
     opened.clock.advance(10)
     assert [job.key for job in await claim(opened)] == ["late"]
+
+
+@pytest.mark.parametrize("jump", [-DAY, DAY, -51 * 365 * DAY], ids=["back", "forth", "to 1975"])
+async def test_a_wall_clock_that_jumps_neither_delays_jobs_nor_hurries_them(
+    opened: Opened, jump: int
+) -> None:
+    """Put off for a while means for that while, whatever the hands on the wall do."""
+    jobs, clock = opened.store.jobs, opened.clock
+    for key in ("tried", "left"):
+        await jobs.add(NewJob("mail", key, {}))
+    await jobs.add(NewJob("mail", "soon", {}), 10 * SECOND)
+    for job in await claim(opened):
+        if job.key == "tried":
+            await jobs.failed(job, "w1", "smtp 450")
+    clock.jump(clock.now() + jump)
+    await jobs.add(NewJob("mail", "new", {}))
+    assert [job.key for job in await claim(opened, "w2")] == ["new"]
+    clock.advance(10 * SECOND)
+    assert {job.key for job in await claim(opened, "w2")} == {"tried", "soon"}
+    clock.advance(LEASE)
+    assert "left" in {job.key for job in await claim(opened, "w3")}
+
+
+async def test_a_clock_set_back_while_nobody_worked_delays_no_job_for_long(opened: Opened) -> None:
+    for key in ("tried", "held"):
+        await opened.store.jobs.add(NewJob("mail", key, {}))
+    (tried, _) = await claim(opened)
+    await opened.store.jobs.failed(tried, "w1", "smtp 450")
+    opened.clock.jump(opened.clock.now() - DAY)
+    await opened.reopen()
+    await opened.store.jobs.free()
+    assert {job.key for job in await claim(opened, "w2")} == {"tried", "held"}
+
+
+async def test_what_must_happen_is_tried_for_ever(opened: Opened) -> None:
+    jobs = opened.store.jobs
+    await jobs.add(NewJob("erase", "s1", {}))
+    for attempt in range(1, 3 * MAX_ATTEMPTS):
+        (job,) = await jobs.claim(["erase"], "w1", LEASE, 1, forever=True)
+        assert job.attempt == attempt
+        if attempt % 2:  # by turns the worker fails and dies
+            assert await jobs.failed(job, "w1", "OSError", forever=True) is False
+        opened.clock.advance(LONGEST_DELAY + LONGEST_DELAY // 5)
+    assert await jobs.dead() == []
 
 
 async def test_two_workers_never_have_the_same_job(opened: Opened) -> None:
@@ -268,7 +313,7 @@ async def test_a_worker_is_woken_by_work_and_by_its_time(opened: Opened) -> None
     await asyncio.wait_for(waiting, 10)
     await asyncio.wait_for(jobs.wait(["mail"], 60), 10)
     await claim(opened)
-    await jobs.add(NewJob("mail", "soon", {}, due=opened.clock.now() + 20))
+    await jobs.add(NewJob("mail", "soon", {}), 20)
     await asyncio.wait_for(jobs.wait(["mail"], 60), 10)
     await asyncio.wait_for(jobs.wait(["nothing"], 0.01), 10)
 

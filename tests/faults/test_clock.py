@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from guichet.channels.webchat import presence
 from guichet.kit.clock import DAY, Instant, SystemClock
 from tests.support.centre import ADDRESS, Centre
 from tests.support.mail_client import Sender, letter
@@ -80,6 +81,24 @@ async def test_a_clock_that_jumps_back(tmp_path: Path) -> None:
     assert after[-1] - before[-1] < TOLERANCE
     async with Centre.running(tmp_path, clock) as centre:
         assert abs((await times(centre))[-1] - clock.now()) < TOLERANCE
+
+
+async def test_who_left_is_missed_though_the_clock_went_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(presence, "GONE_AFTER", 1_000)
+    clock = WrongClock()
+    async with Centre.running(tmp_path, clock) as centre:
+        await centre.found()
+        async with chatting(centre, "ines") as visitor:
+            await visitor.say("Allô ?")
+            await visitor.settled()
+            clock.shift = -DAY
+
+        async def closed() -> bool:
+            return [row["state"] for row in await centre.rows("conversation")] == ["closed"]
+
+        await centre.until(closed, "the visitor counts as gone")
 
 
 async def _a_mail_is_answered(centre: Centre) -> None:

@@ -26,15 +26,16 @@ Handle = Callable[[Job, str], Awaitable[None]]
 """Does a job and says so (`done` or `failed` with the owner given)."""
 
 
-async def work(edge: Edge, queue: str, handle: Handle) -> None:
-    """Works off a queue until cancelled, at most `AT_ONCE` jobs side by side; a slow one holds up no other."""
+async def work(edge: Edge, queue: str, handle: Handle, *, forever: bool = False) -> None:
+    """Works off a queue until cancelled, at most `AT_ONCE` jobs side by side; a slow one holds up no other.
+    `forever`: no job is ever given up."""
     owner = new_id()
     running: set[asyncio.Task[None]] = set()
     while True:
         try:
-            jobs = await edge.jobs.claim([queue], owner, LEASE, AT_ONCE - len(running))
+            jobs = await edge.jobs.claim([queue], owner, LEASE, AT_ONCE - len(running), forever=forever)
             for job in jobs:
-                task = edge.tasks.start(f"{queue} job", _one(edge, job, owner, handle))
+                task = edge.tasks.start(f"{queue} job", _one(edge, job, owner, handle, forever))
                 running.add(task)
                 task.add_done_callback(running.discard)
             if len(running) >= AT_ONCE:
@@ -46,12 +47,12 @@ async def work(edge: Edge, queue: str, handle: Handle) -> None:
             await asyncio.sleep(PAUSE)
 
 
-async def _one(edge: Edge, job: Job, owner: str, handle: Handle) -> None:
+async def _one(edge: Edge, job: Job, owner: str, handle: Handle, forever: bool) -> None:
     try:
         await handle(job, owner)
     except Refused as refused:
-        await edge.jobs.failed(job, owner, refused.code)
+        await edge.jobs.failed(job, owner, refused.code, forever=forever)
     except Exception as error:
-        # One bad job must not stop the others; it is tried again and kept as a dead letter in the end.
+        # One bad job must not stop the others; it is tried again, and kept as a dead letter in the end.
         log.exception("job failed", queue=job.queue, job=job.id)
-        await edge.jobs.failed(job, owner, type(error).__name__)
+        await edge.jobs.failed(job, owner, type(error).__name__, forever=forever)

@@ -1,4 +1,5 @@
-"""What the worker does for an erased customer. Each step may be repeated; rows went with the fact itself."""
+"""What the worker does for an erased customer. Each step may be repeated, and is, until it works: nobody looks after
+a promise that was given up. Rows went with the fact itself."""
 
 from __future__ import annotations
 

@@ -40,6 +40,18 @@ class SystemClock:
         return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
+class SteadyClock:
+    """Instants that neither jump back nor forth while this process lives: where the wall clock stood, and what has
+    passed since. For times that are only compared with each other."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._origin = clock.now() - round(clock.monotonic() * SECOND)
+
+    def now(self) -> Instant:
+        return self._origin + round(self._clock.monotonic() * SECOND)
+
+
 class ManualClock:
     """A clock that moves only when told; `now` may be set back to test jumps."""
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import msgspec
 import structlog
 
-from guichet.kit.clock import HOUR, SECOND, Clock, Millis
+from guichet.kit.clock import HOUR, SECOND, Clock, Millis, SteadyClock
 from guichet.kit.faults import fault_point
 from guichet.kit.ids import new_id, random_bytes
 from guichet.store.points import JOB_CLAIMED
@@ -21,32 +21,38 @@ log = structlog.get_logger(__name__)
 MAX_ATTEMPTS = 12
 FIRST_DELAY: Millis = 5 * SECOND
 LONGEST_DELAY: Millis = HOUR
+"""Give or take a fifth."""
 MAX_REASON = 500
 
 _COLUMNS = "id, queue, key, payload, attempt, due"
 
 
 class Jobs:
-    """`port.Jobs`. A claimed job's `due` is the end of its lease: a worker that died gives it back by itself."""
+    """`port.Jobs`. A claimed job's `due` is the end of its lease: a worker that died gives it back by itself. Due
+    times do not follow a wall clock that jumps; `free` mends those that another process wrote before a jump."""
 
     def __init__(self, side: Side, clock: Clock, wake: Wake) -> None:
         self._side = side
-        self._clock = clock
+        self._clock = SteadyClock(clock)
         self._wake = wake
 
-    async def add(self, job: NewJob) -> None:
+    async def add(self, job: NewJob, after: Millis = 0) -> None:
         sql = """INSERT INTO job (id, queue, key, payload, attempt, due, dead) VALUES (?, ?, ?, ?, 0, ?, 0)
             ON CONFLICT (queue, key) DO NOTHING"""
         payload = msgspec.json.encode(job.payload).decode()
-        await self._side.write(sql, new_id(), job.queue, job.key, payload, job.due)
+        due = self._clock.now() + after
+        await self._side.write(sql, new_id(), job.queue, job.key, payload, due)
         self._wake.notify()
 
-    async def claim(self, queues: Sequence[str], owner: str, lease: Millis, limit: int) -> list[Job]:
+    async def claim(
+        self, queues: Sequence[str], owner: str, lease: Millis, limit: int, *, forever: bool = False
+    ) -> list[Job]:
         now = self._clock.now()
+        last = 2**31 if forever else MAX_ATTEMPTS
         skip = "FOR UPDATE SKIP LOCKED" if self._side.dialect == "postgres" else ""
         sql = f"""UPDATE job SET owner = ?, due = ?, attempt = attempt + 1,
-                dead = CASE WHEN attempt >= {MAX_ATTEMPTS} THEN 1 ELSE 0 END,
-                reason = CASE WHEN attempt >= {MAX_ATTEMPTS} THEN 'every worker died on it' ELSE reason END
+                dead = CASE WHEN attempt >= {last} THEN 1 ELSE 0 END,
+                reason = CASE WHEN attempt >= {last} THEN 'every worker died on it' ELSE reason END
             WHERE id IN (SELECT id FROM job WHERE dead = 0 AND queue IN ({_marks(queues)}) AND due <= ?
                 ORDER BY due LIMIT ? {skip})
             RETURNING {_COLUMNS}, dead"""
@@ -63,19 +69,29 @@ class Jobs:
         sql = "DELETE FROM job WHERE id = ? AND owner = ? AND attempt = ? AND dead = 0 RETURNING id"
         return bool(await self._side.write(sql, job.id, owner, job.attempt))
 
-    async def failed(self, job: Job, owner: str, reason: str, *, retry: bool = True) -> bool:
-        dead = not retry or job.attempt >= MAX_ATTEMPTS
+    async def failed(
+        self, job: Job, owner: str, reason: str, *, retry: bool = True, forever: bool = False
+    ) -> bool:
+        spent = job.attempt >= MAX_ATTEMPTS
+        dead = not retry or (spent and not forever)
         due = self._clock.now() + _delay(job.attempt)
         sql = """UPDATE job SET owner = NULL, due = ?, dead = ?, reason = ?
             WHERE id = ? AND owner = ? AND attempt = ? AND dead = 0 RETURNING id"""
         held = await self._side.write(sql, due, int(dead), reason[:MAX_REASON], job.id, owner, job.attempt)
-        if held and dead:
-            log.error("job is dead", queue=job.queue, job=job.id, attempts=job.attempt)
+        if held and (dead or spent):
+            log.error(
+                "job is dead" if dead else "job still fails",
+                queue=job.queue,
+                job=job.id,
+                attempts=job.attempt,
+            )
+        self._wake.notify()  # who waits for the end of its lease looks again: it is due sooner
         return bool(held) and dead
 
     async def free(self) -> None:
-        sql = "UPDATE job SET owner = NULL, due = ? WHERE owner IS NOT NULL AND dead = 0"
-        await self._side.write(sql, self._clock.now())
+        sql = "UPDATE job SET owner = NULL, due = ? WHERE (owner IS NOT NULL OR due > ?) AND dead = 0"
+        now = self._clock.now()
+        await self._side.write(sql, now, now + LONGEST_DELAY * 6 // 5)
         self._wake.notify()
 
     async def dead(self, limit: int = 100) -> list[Job]:

@@ -292,25 +292,30 @@ class Job(msgspec.Struct, frozen=True):
 class Jobs(Protocol):
     """Durable work: leases, back-off, dead letters. A body may run twice; the key makes the effect once."""
 
-    async def add(self, job: NewJob) -> None:
-        """Ignored when a job with this (queue, key) exists."""
+    async def add(self, job: NewJob, after: int = 0) -> None:
+        """Due `after` milliseconds from now. Ignored when a job with this (queue, key) exists."""
         ...
 
-    async def claim(self, queues: Sequence[str], owner: str, lease: int, limit: int) -> list[Job]:
-        """Takes due jobs (also those whose lease ran out) for `lease` milliseconds."""
+    async def claim(
+        self, queues: Sequence[str], owner: str, lease: int, limit: int, *, forever: bool = False
+    ) -> list[Job]:
+        """Takes due jobs (also those whose lease ran out) for `lease` milliseconds. `forever`: none is ever dead."""
         ...
 
     async def done(self, job: Job, owner: str) -> bool:
         """False when the lease was lost meanwhile."""
         ...
 
-    async def failed(self, job: Job, owner: str, reason: str, *, retry: bool = True) -> bool:
-        """Back-off (5 s doubling to 1 h, with jitter), dead after 12 attempts or when retry is False.
+    async def failed(
+        self, job: Job, owner: str, reason: str, *, retry: bool = True, forever: bool = False
+    ) -> bool:
+        """Back-off (5 s doubling to 1 h, with jitter), dead after 12 attempts (never: `forever`) or without `retry`.
         Returns True when the job is dead now. `reason` holds no personal data."""
         ...
 
     async def free(self) -> None:
-        """Ends every lease, when whoever may hold one is gone: the jobs are due now, not when their time is over."""
+        """Ends every lease, when whoever may hold one is gone: the jobs are due now, not when their time is over. So
+        are those put off longer than any can be, by a clock that was ahead."""
         ...
 
     async def dead(self, limit: int = 100) -> list[Job]: ...

@@ -94,7 +94,6 @@ class NewJob(msgspec.Struct, gc=False):
     queue: str
     key: str
     payload: dict[str, str | int | None]
-    due: int = 0
 
 
 RowOp = Insert | Update | Delete | EraseSubject | NewJob

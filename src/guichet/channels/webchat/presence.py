@@ -11,7 +11,7 @@ from guichet.channels.base import Edge
 from guichet.channels.inbound import ask
 from guichet.channels.webchat.visitors import Visit
 from guichet.channels.work import work
-from guichet.kit.clock import SECOND
+from guichet.kit.clock import SECOND, Millis
 from guichet.kit.errors import Refused
 from guichet.leader.registry import Actor
 from guichet.store.port import Job
@@ -28,9 +28,9 @@ class Presence:
 
     def __init__(self, edge: Edge) -> None:
         self._edge = edge
-        self._started = edge.clock.now()
+        self._started = edge.clock.monotonic()
         self._open: dict[str, int] = {}
-        self._gone: dict[str, int] = {}
+        self._gone: dict[str, float] = {}
 
     def came(self, conversation: str) -> None:
         """A socket opened. Raises Refused when there are too many."""
@@ -46,13 +46,11 @@ class Presence:
         if count:
             self._open[conversation] = count
         elif watched:
-            self._gone[conversation] = self._edge.clock.now()
+            self._gone[conversation] = self._edge.clock.monotonic()
 
     async def watch(self, visit: Visit) -> None:
         """Begins to keep watch over a conversation; again is harmless."""
-        await self._look(
-            visit.org, visit.customer, visit.conversation, 0, self._edge.clock.now() + GONE_AFTER
-        )
+        await self._look(visit.org, visit.customer, visit.conversation, 0, GONE_AFTER)
 
     async def run(self) -> None:
         """Looks after those who may have gone, until cancelled."""
@@ -61,24 +59,25 @@ class Presence:
     async def _check(self, job: Job, owner: str) -> None:
         org, customer = str(job.payload["org"]), str(job.payload["customer"])
         conversation, turn = str(job.payload["conversation"]), int(str(job.payload["turn"]))
-        now = self._edge.clock.now()
+        now = self._edge.clock.monotonic()
         since = now if conversation in self._open else self._gone.get(conversation, self._started)
-        if since + GONE_AFTER > now:
-            await self._look(org, customer, conversation, 1 - turn, since + GONE_AFTER)
+        left = GONE_AFTER - round((now - since) * SECOND)
+        if left > 0:
+            await self._look(org, customer, conversation, 1 - turn, left)
         else:
             actor = Actor("visitor", customer, org)
             await leave(self._edge, actor, conversation, f"left:{job.id}")
             self._gone.pop(conversation, None)
         await self._edge.jobs.done(job, owner)
 
-    async def _look(self, org: str, customer: str, conversation: str, turn: int, due: int) -> None:
+    async def _look(self, org: str, customer: str, conversation: str, turn: int, after: Millis) -> None:
         payload: dict[str, str | int | None] = {
             "org": org,
             "customer": customer,
             "conversation": conversation,
             "turn": turn,
         }
-        await self._edge.jobs.add(NewJob(QUEUE, f"{conversation}:{turn}", payload, due))
+        await self._edge.jobs.add(NewJob(QUEUE, f"{conversation}:{turn}", payload), after)
 
 
 async def leave(edge: Edge, actor: Actor, conversation: str, key: str) -> None:

@@ -128,7 +128,7 @@ class PostgresWriter:
         values: Arguments = [batch.shard, batch.epoch]
         values.extend(_columns(map(_values, batch.entries), len(_ENTRY_TYPES)))
         values.extend(_columns(map(_values, batch.answers), len(_ANSWER_TYPES)))
-        jobs = ((new_id(), j.queue, j.key, _encode(j.payload).decode(), j.due) for j in batch.jobs)
+        jobs = ((new_id(), j.queue, j.key, _encode(j.payload).decode(), 0) for j in batch.jobs)
         values.extend(_columns(jobs, len(_JOB_TYPES)))
         for plan in plans:
             values.extend(_columns(groups.get(plan, ()), len(plan.parameters)))

@@ -91,9 +91,7 @@ class SqliteWriter:
     def _add_jobs(self, jobs: Sequence[NewJob]) -> None:
         sql = """INSERT INTO job (id, queue, key, payload, attempt, due, dead) VALUES (?, ?, ?, ?, 0, ?, 0)
             ON CONFLICT (queue, key) DO NOTHING"""
-        self._db.executemany(
-            sql, [(new_id(), j.queue, j.key, _encode(j.payload).decode(), j.due) for j in jobs]
-        )
+        self._db.executemany(sql, [(new_id(), j.queue, j.key, _encode(j.payload).decode(), 0) for j in jobs])
 
     async def last(self, shard: int) -> tuple[int, Instant]:
         with meaning():
