@@ -12,6 +12,7 @@ import (
 )
 
 func TestABrowserConnectsAndLeaves(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, testConfig())
 	p := newPage(t, h, "b1", pageOptions{videos: 2})
 	begun := time.Now()
@@ -35,6 +36,7 @@ func TestABrowserConnectsAndLeaves(t *testing.T) {
 }
 
 func TestTheAnswerNamesOnePortAndNothingPrivate(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, testConfig())
 	p := newPage(t, h, "b1", pageOptions{videos: 2})
 	answer := p.connect(nil)
@@ -54,6 +56,7 @@ func TestTheAnswerNamesOnePortAndNothingPrivate(t *testing.T) {
 }
 
 func TestAPublicAddressIsAdvertised(t *testing.T) {
+	t.Parallel()
 	cfg := testConfig()
 	cfg.PublicHost = "203.0.113.7"
 	h := newHouse(t, cfg)
@@ -64,11 +67,13 @@ func TestAPublicAddressIsAdvertised(t *testing.T) {
 }
 
 func TestTCPWhereUDPIsBlocked(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, testConfig())
 	newPage(t, h, "b1", pageOptions{videos: 1, tcp: true}).join()
 }
 
 func TestTheSameOfferTwiceGetsTheSameAnswer(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, testConfig())
 	p := newPage(t, h, "b1", pageOptions{})
 	offer := p.offer(nil)
@@ -80,6 +85,7 @@ func TestTheSameOfferTwiceGetsTheSameAnswer(t *testing.T) {
 }
 
 func TestICERestartAndMoreSectionsKeepTheEndpoint(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, testConfig())
 	p := newPage(t, h, "b1", pageOptions{}).join()
 	p.speak()
@@ -108,6 +114,7 @@ func ufrag(sdp string) string {
 }
 
 func TestAnOldConnectionDoesNotEndANewerOne(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, testConfig())
 	old := newPage(t, h, "b1", pageOptions{}).join()
 	stale := h.links()[0]
@@ -143,6 +150,7 @@ func TestADeadTabIsNoticed(t *testing.T) {
 }
 
 func TestHangUpAndUnknownEndpoints(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, testConfig())
 	newPage(t, h, "b1", pageOptions{}).join()
 	if err := h.HangUp("b1", protocol.Ending{Cause: "shift_over"}); err != nil {
@@ -158,6 +166,7 @@ func TestHangUpAndUnknownEndpoints(t *testing.T) {
 }
 
 func TestNoMoreEndpointsThanConfigured(t *testing.T) {
+	t.Parallel()
 	cfg := testConfig()
 	cfg.WebMax = 1
 	h := newHouse(t, cfg)
@@ -174,6 +183,7 @@ func TestNoMoreEndpointsThanConfigured(t *testing.T) {
 }
 
 func TestWithoutPortsEveryOfferIsRefused(t *testing.T) {
+	t.Parallel()
 	cfg := testConfig()
 	cfg.WebUDP, cfg.WebTCP = "", ""
 	h := newHouse(t, cfg)

@@ -33,7 +33,6 @@ const (
 	receiveMTU    = 1600
 	socketBuffer  = 4 << 20
 	tcpWriteQueue = 256 << 10 // bytes to one browser over TCP; what does not fit is dropped, as UDP would
-	absSendTime   = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time"
 )
 
 // engine is pion/webrtc set up once for all browsers: their codecs, one UDP and one TCP port, one certificate.
@@ -170,11 +169,9 @@ func codecs() (*webrtc.MediaEngine, *interceptor.Registry, error) {
 	video(102, webrtc.MimeTypeH264, "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f", feedback)
 	video(103, webrtc.MimeTypeRTX, "apt=102", nil)
 
-	// The first numbers what comes to us: our reports let the sender find its rate. The second dates what we
-	// send: from it the receiver estimates what it can take, and tells by REMB.
-	for _, uri := range []string{sdp.TransportCCURI, absSendTime} {
-		errs = append(errs, media.RegisterHeaderExtension(webrtc.RTPHeaderExtensionCapability{URI: uri}, webrtc.RTPCodecTypeVideo))
-	}
+	// The sender numbers all its packets: from our reports about them it finds its rate.
+	numbered := webrtc.RTPHeaderExtensionCapability{URI: sdp.TransportCCURI}
+	errs = append(errs, media.RegisterHeaderExtension(numbered, webrtc.RTPCodecTypeVideo))
 
 	responder, err1 := nack.NewResponderInterceptor()
 	generator, err2 := nack.NewGeneratorInterceptor()

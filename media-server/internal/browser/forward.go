@@ -93,7 +93,7 @@ func (s *Server) link(id string) *link {
 }
 
 // govern tells the browser, once a second, how much video it may send: what the rooms allow, and no more than
-// those who see it can take. For what nobody sees it is told nothing.
+// the way to those who see it carries. For what nobody sees it is told nothing.
 func (l *link) govern(now time.Duration) {
 	if now-l.governed < governEvery {
 		return
@@ -108,7 +108,7 @@ func (l *link) govern(now time.Duration) {
 		kbps := uint64(0)
 		for _, out := range outs {
 			kbps = lower(kbps, out.limit())
-			room = lower(room, out.room.Load())
+			room = lower(room, out.way.room())
 		}
 		allowed += kbps * 1000
 	}

@@ -11,6 +11,7 @@ import (
 )
 
 func TestThroughARelay(t *testing.T) {
+	t.Parallel()
 	listener, err := net.ListenPacket("udp4", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -47,6 +48,7 @@ func TestThroughARelay(t *testing.T) {
 }
 
 func TestBackWithinASecondOfARestart(t *testing.T) {
+	t.Parallel()
 	first := newHouse(t, testConfig())
 	old := newPage(t, first, "b1", pageOptions{videos: 2}).join()
 	old.until("the channel opens", 2*time.Second, func() bool { return old.open })
@@ -66,6 +68,7 @@ func TestBackWithinASecondOfARestart(t *testing.T) {
 }
 
 func TestCandidatesOfABrowserAreNotFollowed(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, testConfig())
 	stranger, err := net.ListenPacket("udp4", "127.0.0.1:0")
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 )
 
 func TestBadOffersAreRefusedWithARemedy(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, testConfig())
 	good := newPage(t, h, "b1", pageOptions{videos: 2}).offer(nil)
 	audio := good[strings.Index(good, "m=audio"):strings.Index(good, "m=video")]
@@ -60,6 +61,7 @@ func dropLines(sdp, prefix string) string {
 }
 
 func TestWhoNeverConnectsIsForgotten(t *testing.T) {
+	t.Parallel()
 	var events []protocol.Event
 	s, err := New(testConfig(), Deps{Emit: func(e protocol.Event) { events = append(events, e) }, Attach: func(media.Port) {}, Detach: func(string) {}, Log: quiet()})
 	if err != nil {

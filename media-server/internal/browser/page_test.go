@@ -196,19 +196,41 @@ type page struct {
 	cable *cable
 }
 
-// cable is the page's network, which can be cut: then nothing of it goes out any more.
+// cable is the page's network, which can be cut, or lose one video packet of every n, going out or coming in.
 type cable struct {
 	net.PacketConn
-	mux ice.UDPMux
-	cut atomic.Bool
+	mux              ice.UDPMux
+	cut              atomic.Bool
+	lose, miss, lost atomic.Int64
+	out, in          atomic.Int64
 }
 
 // WriteTo implements net.PacketConn.
 func (c *cable) WriteTo(p []byte, to net.Addr) (int, error) {
-	if c.cut.Load() {
+	if c.cut.Load() || c.drops(len(p), &c.lose, &c.out) {
 		return len(p), nil
 	}
 	return c.PacketConn.WriteTo(p, to)
+}
+
+// ReadFrom implements net.PacketConn.
+func (c *cable) ReadFrom(p []byte) (int, net.Addr, error) {
+	for {
+		n, from, err := c.PacketConn.ReadFrom(p)
+		if err != nil || !c.drops(n, &c.miss, &c.in) {
+			return n, from, err
+		}
+	}
+}
+
+// drops tells by size which packet is of a video.
+func (c *cable) drops(size int, every, count *atomic.Int64) bool {
+	n := every.Load()
+	if n == 0 || size < 900 || count.Add(1)%n != 0 {
+		return false
+	}
+	c.lost.Add(1)
+	return true
 }
 
 type pageOptions struct {
@@ -245,9 +267,6 @@ func newPage(t *testing.T, h *house, id string, o pageOptions) *page {
 	}
 	if err := engine.RegisterCodec(webrtc.RTPCodecParameters{PayloadType: 126, RTPCodecCapability: webrtc.RTPCodecCapability{
 		MimeType: "audio/telephone-event", ClockRate: 8000}}, webrtc.RTPCodecTypeAudio); err != nil {
-		t.Fatal(err)
-	}
-	if err := engine.RegisterHeaderExtension(webrtc.RTPHeaderExtensionCapability{URI: absSendTime}, webrtc.RTPCodecTypeVideo); err != nil {
 		t.Fatal(err)
 	}
 	if err := webrtc.RegisterDefaultInterceptors(engine, registry); err != nil {

@@ -18,7 +18,7 @@ type quality struct {
 	told      time.Duration
 	loss      atomic.Uint32 // of 256 packets
 	jitter    atomic.Uint32 // in 1/8000 s
-	roundTrip atomic.Uint32 // in 1/65536 s
+	roundTrip atomic.Int64  // nanoseconds
 }
 
 // read takes the reports about what we send, until the connection ends.
@@ -28,7 +28,7 @@ func (q *quality) read(sender *webrtc.RTPSender) {
 		if err != nil {
 			return
 		}
-		now := ntpMiddle(time.Now())
+		now := time.Now()
 		for _, packet := range packets {
 			switch p := packet.(type) {
 			case *rtcp.ReceiverReport:
@@ -40,14 +40,23 @@ func (q *quality) read(sender *webrtc.RTPSender) {
 	}
 }
 
-func (q *quality) take(reports []rtcp.ReceptionReport, now uint32) {
+func (q *quality) take(reports []rtcp.ReceptionReport, now time.Time) {
 	for _, each := range reports {
 		q.loss.Store(uint32(each.FractionLost))
 		q.jitter.Store(each.Jitter)
-		if trip := now - each.LastSenderReport - each.Delay; each.LastSenderReport != 0 && trip < 10<<16 {
-			q.roundTrip.Store(trip)
+		if trip := roundTrip(each, now); trip > 0 {
+			q.roundTrip.Store(int64(trip))
 		}
 	}
+}
+
+// roundTrip of our report and the browser's answer to it (RFC 3550, 6.4.1); 0: not known.
+func roundTrip(report rtcp.ReceptionReport, now time.Time) time.Duration {
+	units := ntpMiddle(now) - report.LastSenderReport - report.Delay // of 1/65536 s
+	if report.LastSenderReport == 0 || units > 10<<16 {
+		return 0
+	}
+	return time.Duration(units) * time.Second / 65536
 }
 
 // ntpMiddle is the middle half of an NTP timestamp, as reports use it (RFC 3550, 6.4.1).
@@ -81,6 +90,6 @@ func (q *quality) tell(l *link) {
 		Kind:         protocol.Quality,
 		Loss:         math.Max(stats.LossPercent, float64(q.loss.Load())*100/256),
 		JitterMillis: math.Max(stats.JitterMillis, float64(q.jitter.Load())/8),
-		DelayMillis:  stats.DelayMillis + float64(q.roundTrip.Load())*1000/65536/2,
+		DelayMillis:  stats.DelayMillis + float64(q.roundTrip.Load())/2e6,
 	})
 }

@@ -18,15 +18,13 @@ type videoOut struct {
 	kind string
 	// codec is the one the browser named first; what comes in another one is not forwarded.
 	codec string
-	// room is what the browser says it can take (REMB), in bits a second; 0: it has not said.
-	room atomic.Uint64
-	kbps atomic.Int64 // what the room allows, 0: the default
+	kbps  atomic.Int64 // what the room allows, 0: the default
+	way   congestion
 
 	mu      sync.Mutex
 	to      webrtc.TrackLocalWriter
 	ssrc    uint32
 	pt      uint8
-	dated   uint8 // the id of the send-time extension, 0: none
 	from    *videoIn
 	waiting bool // for a keyframe of from
 	// What was added to from's numbers, where it began, and what was sent last.
@@ -38,7 +36,6 @@ type videoOut struct {
 	timestamp    uint32
 	at           time.Duration
 	header       rtp.Header
-	extensions   [1]rtp.Extension
 }
 
 // Bind implements webrtc.TrackLocal.
@@ -50,11 +47,6 @@ func (o *videoOut) Bind(ctx webrtc.TrackLocalContext) (webrtc.RTPCodecParameters
 		o.mu.Lock()
 		defer o.mu.Unlock()
 		o.to, o.ssrc, o.pt = ctx.WriteStream(), uint32(ctx.SSRC()), uint8(codec.PayloadType)
-		for _, extension := range ctx.HeaderExtensions() {
-			if extension.URI == absSendTime {
-				o.dated = uint8(extension.ID)
-			}
-		}
 		return codec, nil
 	}
 	return webrtc.RTPCodecParameters{}, webrtc.ErrUnsupportedCodec
@@ -127,13 +119,10 @@ func (o *videoOut) forward(in *videoIn, packet *rtp.Packet) {
 		o.sequence, o.timestamp, o.at, o.sent = sequence, timestamp, now, true
 	}
 	o.header = rtp.Header{Version: 2, Marker: packet.Marker, Padding: packet.Padding, PaddingSize: packet.Header.PaddingSize,
-		PayloadType: o.pt, SequenceNumber: sequence, Timestamp: timestamp, SSRC: o.ssrc, Extensions: o.extensions[:0]}
-	if o.dated != 0 {
-		date, _ := rtp.NewAbsSendTimeExtension(time.Now()).Marshal()
-		_ = o.header.SetExtension(o.dated, date)
-	}
+		PayloadType: o.pt, SequenceNumber: sequence, Timestamp: timestamp, SSRC: o.ssrc}
 	// A packet that cannot be sent is a lost packet.
-	_, _ = o.to.WriteRTP(&o.header, packet.Payload)
+	n, _ := o.to.WriteRTP(&o.header, packet.Payload)
+	o.way.count(n)
 }
 
 // begin continues the numbers of what was shown before with those of the new source.
@@ -161,8 +150,12 @@ func (o *videoOut) readReports(sender *webrtc.RTPSender) {
 				if from, _ := o.source(); from != nil {
 					from.askKey()
 				}
-			case *rtcp.ReceiverEstimatedMaximumBitrate:
-				o.room.Store(uint64(p.Bitrate))
+			case *rtcp.ReceiverReport:
+				for _, each := range p.Reports {
+					if each.SSRC == o.ssrc { // not of what is sent again
+						o.way.report(o.link.server.since(), float64(each.FractionLost)/256, roundTrip(each, time.Now()))
+					}
+				}
 			}
 		}
 	}
