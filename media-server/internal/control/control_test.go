@@ -62,6 +62,16 @@ func TestActsAreDoneOnce(t *testing.T) {
 	}
 }
 
+func TestADialOfBeforeARestartIsDone(t *testing.T) {
+	h := newHouse(t, 100)
+	h.calls["out-1"] = protocol.Endpoint{ID: "out-1", Kind: "phone", State: protocol.Ringing, Trunk: "t"}
+	h.says("POST", "/v1/endpoints/out-1/dial", `{"trunk":"t","number":"1","timeout_ms":1000}`, 204)
+	h.says("POST", "/v1/endpoints/out-1/dial", `{"trunk":"other","number":"1","timeout_ms":1000}`, 409)
+	if h.count("dial out-1") != 0 {
+		t.Error("it was dialled again")
+	}
+}
+
 func TestWhatFailedMayBeTriedAgain(t *testing.T) {
 	h := newHouse(t, 100)
 	h.fail = protocol.WrongState("answer", "early")
@@ -105,8 +115,8 @@ func TestRefusalsOfTheDoor(t *testing.T) {
 		{"PUT", "/v1/rooms", `{"rooms":[{"id":"c"}]}`, 422, "bad_field"},
 		{"PUT", "/v1/rooms", `[`, 400, "bad_json"},
 		{"PUT", "/v1/rooms", strings.Repeat(" ", protocol.MaxBody+1), 413, "too_large"},
-		{"POST", "/v1/endpoints/web-b/dial", `{"trunk":"t","number":"1","timeout_ms":1000}`, 409, "id_in_use"},
-		{"GET", "/v1/endpoints/web-b/pcm", "", 409, "id_in_use"},
+		{"POST", "/v1/endpoints/web-b/dial", `{"trunk":"t","number":"1","timeout_ms":1000}`, 409, "endpoint_used"},
+		{"GET", "/v1/endpoints/web-b/pcm", "", 409, "endpoint_used"},
 		{"GET", "/v1/events?after=x", "", 422, "bad_field"},
 	} {
 		if refused := h.says(c.method, c.path, c.body, c.status); refused.Code != c.code {

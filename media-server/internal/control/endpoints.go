@@ -36,6 +36,9 @@ func (s *Server) prepare(w http.ResponseWriter, r *http.Request, id, name string
 		var dial protocol.Dial
 		data, err = body(w, r, &dial)
 		do = func() error {
+			if call, there := s.endpoint(id); there && call.Kind == "phone" && !call.Incoming && call.Trunk == dial.Trunk {
+				return nil // dialled before a restart of this server
+			}
 			if err := s.newID(id); err != nil {
 				return err
 			}
@@ -65,7 +68,8 @@ func (s *Server) end(id, name string, ending protocol.Ending) error {
 	if name == "reject" {
 		return s.deps.Phone.Reject(id, ending)
 	}
-	switch s.kind(id) {
+	endpoint, _ := s.endpoint(id)
+	switch endpoint.Kind {
 	case "browser":
 		return s.deps.Browser.HangUp(id, ending)
 	case "socket":
@@ -80,19 +84,19 @@ func (s *Server) newID(id string) error {
 	if s.isDraining() {
 		return protocol.Unavailable("draining", "this server takes nothing new any more: ask another one")
 	}
-	if kind := s.kind(id); kind != "" {
-		return protocol.Refuse(http.StatusConflict, "id_in_use", "", "a "+kind+" has this id: give each endpoint a new one")
+	if standing, there := s.endpoint(id); there {
+		return protocol.Refuse(http.StatusConflict, "endpoint_used", "", "a "+standing.Kind+" has this id: take a new one")
 	}
 	return nil
 }
 
-func (s *Server) kind(id string) string {
+func (s *Server) endpoint(id string) (protocol.Endpoint, bool) {
 	for _, endpoint := range s.endpoints() {
 		if endpoint.ID == id {
-			return endpoint.Kind
+			return endpoint, true
 		}
 	}
-	return ""
+	return protocol.Endpoint{}, false
 }
 
 func (s *Server) offer(w http.ResponseWriter, r *http.Request) error {
@@ -104,7 +108,7 @@ func (s *Server) offer(w http.ResponseWriter, r *http.Request) error {
 	if _, err := body(w, r, &offer); err != nil {
 		return err
 	}
-	if s.kind(id) != "browser" {
+	if standing, _ := s.endpoint(id); standing.Kind != "browser" {
 		if err := s.newID(id); err != nil {
 			return err
 		}

@@ -1,0 +1,287 @@
+"""Scenarios for sipp in which a test says what happens next.
+
+A sipp scenario runs by itself. To steer one, the test sends it a request of its call (the same Call-ID) whose method
+is a word of ours, such as HANGUP: the scenario waits for it and goes on from there. What it lives through it logs:
+`call <Call-ID>`, `media <port>`, `rings`, `answered`, `refused <code>`, `ended` and so on; see `carrier.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+PAYLOADS = {"PCMU": 0, "PCMA": 8, "G722": 9}
+REFUSALS = (403, 404, 408, 480, 486, 487, 488, 500, 503, 603)
+TAG = ";tag=[pid]t[call_number]"
+KEPT = ("line", "port", "direction", "target", "them", "us", "via", "invited")
+"""Variables of the scenarios; sipp wants each to be used twice, so they are all named at the end."""
+
+
+@dataclass(frozen=True)
+class Audio:
+    """What our side of a call says of its audio."""
+
+    port: int
+    host: str = "127.0.0.1"
+    codecs: Sequence[str] = ("PCMA",)
+    digits: bool = True
+    ptime: int = 20
+
+    def sdp(self, direction: str = "sendrecv", version: int = 1) -> str:
+        numbers = [PAYLOADS[codec] for codec in self.codecs] + ([101] if self.digits else [])
+        return "\n".join(
+            (
+                "v=0",
+                f"o=carrier 1 {version} IN IP4 {self.host}",
+                "s=-",
+                f"c=IN IP4 {self.host}",
+                "t=0 0",
+                f"m=audio {self.port} RTP/AVP {' '.join(map(str, numbers))}",
+                *(f"a=rtpmap:{PAYLOADS[codec]} {codec}/8000" for codec in self.codecs),
+                *(("a=rtpmap:101 telephone-event/8000", "a=fmtp:101 0-15") if self.digits else ()),
+                f"a=ptime:{self.ptime}",
+                f"a={direction}",
+            )
+        )
+
+
+@dataclass(frozen=True)
+class Login:
+    """How a caller answers a challenge (digest)."""
+
+    username: str
+    password: str
+
+
+def caller(audio: Audio, *, sender: str, to: str, login: Login | None = None, offer: bool = True) -> str:
+    """Calls. GIVEUP cancels. Without `offer`, the INVITE has no SDP and the ACK answers the offer of the 200."""
+    uri = f"sip:{to}@[remote_ip]:[remote_port]"
+    us = f"From: <sip:{sender}@{audio.host}>{TAG}"
+    ends = f"{us}\nTo:[$them]"
+    body = audio.sdp() if offer else ""
+
+    def invite(branch: str, extra: str = "") -> str:
+        lines = (_via(branch), us, f"To: <{uri}>", "CSeq: [cseq] INVITE", *([extra] if extra else []))
+        return send(
+            f"INVITE {uri} SIP/2.0",
+            *lines,
+            body=body,
+            again=True,
+            actions=_log("call [call_id]"),
+            next="ringing",
+        )
+
+    def ack_of_refusal(next: str = "") -> str:  # noqa: A002
+        return send(f"ACK {uri} SIP/2.0", "[last_Via:]", us, "[last_To:]", "CSeq: [cseq] ACK", next=next)
+
+    challenged = ""
+    if login:
+        answer = f"[authentication username={login.username} password={login.password}]"
+        challenged = label("challenged") + ack_of_refusal() + invite("again", answer)
+    return scenario(
+        invite("first"),
+        label("ringing"),
+        recv("100", optional=True, next="ringing"),
+        recv("180", _log("rings"), optional=True, next="ringing"),
+        recv("183", MEDIA + _log("early"), optional=True, next="ringing"),
+        *(recv(code, optional=True, next="challenged", auth=True) for code in ("401", "407") if login),
+        *(recv(str(code), _log(f"refused {code}"), optional=True, next="refused") for code in REFUSALS),
+        recv("GIVEUP", optional=True, next="giveup"),
+        recv("200", MEDIA + _keep("target", r"sip:[^&gt; ;]*", "Contact:") + _keep("them", ".*", "To:")),
+        send(
+            "ACK [$target] SIP/2.0", _via("ack"), ends, "CSeq: [cseq] ACK",
+            body="" if offer else audio.sdp(), actions=_log("answered"),
+        ),
+        in_call(audio, ends),
+        challenged,
+        label("giveup"),
+        send(f"CANCEL {uri} SIP/2.0", _via("first"), us, f"To: <{uri}>", "CSeq: [cseq] CANCEL"),
+        recv("200", next="ringing"),
+        label("refused"),
+        ack_of_refusal(next="end"),
+        label("end"),
+        log("ended"),
+    )  # fmt: skip
+
+
+def called(audio: Audio) -> str:
+    """Is called, and rings. ANSWER, EARLY (183 with audio), BUSY and DECLINE say what it does; a CANCEL it obeys."""
+    first = (
+        _keep("via", ".*", "Via:")
+        + _keep("them", ".*", "From:")
+        + _keep("us", ".*", "To:")
+        + _keep("invited", ".*", "CSeq:")
+        + _keep("target", r"sip:[^&gt; ;]*", "Contact:")
+        + _log("call [call_id]")
+        + MEDIA
+    )
+
+    def reply(status: str, body: str = "", *, again: bool = False, says: str = "", next: str = "") -> str:  # noqa: A002
+        lines = ("Via:[$via]", "From:[$them]", f"To:[$us]{TAG}", "CSeq:[$invited]")
+        return send(
+            f"SIP/2.0 {status}", *lines, body=body, again=again, actions=_log(says) if says else "", next=next
+        )
+
+    def refuse(name: str, status: str) -> str:
+        code = status.partition(" ")[0]
+        return label(name) + reply(status, again=True) + recv("ACK", _log(f"refused {code}"), next="end")
+
+    return scenario(
+        recv("INVITE", first),
+        reply("100 Trying"),
+        reply("180 Ringing", says="rings"),
+        label("ringing"),
+        recv("EARLY", optional=True, next="early"),
+        recv("BUSY", optional=True, next="busy"),
+        recv("DECLINE", optional=True, next="decline"),
+        recv("CANCEL", optional=True, next="cancelled"),
+        recv("ANSWER"),
+        reply("200 OK", audio.sdp(), again=True),
+        recv("ACK", _log("answered")),
+        in_call(audio, f"From:[$us]{TAG}\nTo:[$them]"),
+        label("early"),
+        reply("183 Session Progress", audio.sdp(), says="early", next="ringing"),
+        refuse("busy", "486 Busy Here"),
+        refuse("decline", "603 Decline"),
+        label("cancelled"),
+        ok(),
+        refuse("gone", "487 Request Terminated"),
+        label("end"),
+        log("ended"),
+    )
+
+
+def in_call(audio: Audio, ends: str) -> str:
+    """An answered call. HOLD, INACTIVE, RESUME, DIGIT (5, by INFO) and HANGUP are done to the far side; what that
+    does is answered: BYE ends the call, and `got <method>` is logged."""
+
+    def request(method: str, *more: str, body: str = "") -> str:
+        lines = (_via("[cseq]"), ends, f"CSeq: [cseq] {method}", *more)
+        return send(f"{method} [$target] SIP/2.0", *lines, body=body, again=True)
+
+    def renegotiate(name: str, direction: str, version: int) -> str:
+        return (
+            label(name)
+            + request("INVITE", body=audio.sdp(direction, version))
+            + recv("100", optional=True)
+            + recv("200", DIRECTION)
+            + send("ACK [$target] SIP/2.0", _via("ack[cseq]"), ends, "CSeq: [cseq] ACK", next="talking")
+        )
+
+    words = ("HOLD", "INACTIVE", "RESUME", "DIGIT", "HANGUP")
+    return "".join(
+        (
+            label("talking"),
+            *(recv(word, optional=True, next=word.lower()) for word in words),
+            recv("INVITE", DIRECTION, optional=True, next="asked"),
+            *(
+                recv(method, _log(f"got {method}"), optional=True, next="granted")
+                for method in ("UPDATE", "OPTIONS")
+            ),
+            recv("INFO", INFORMED, optional=True, next="granted"),
+            recv("REFER", _log("got REFER"), optional=True, next="referred"),
+            recv("ACK", optional=True, next="talking"),
+            recv("BYE", _log("got BYE")),
+            ok(next="end"),
+            renegotiate("hold", "sendonly", 2),
+            renegotiate("inactive", "inactive", 3),
+            renegotiate("resume", "sendrecv", 4),
+            label("digit"),
+            request("INFO", "Content-Type: application/dtmf-relay", body="Signal=5\nDuration=160"),
+            recv("200", next="talking"),
+            label("granted"),
+            ok(next="talking"),
+            label("asked"),
+            ok(audio.sdp(version=5)),
+            recv("ACK", _log("got INVITE"), next="talking"),
+            label("referred"),
+            send("SIP/2.0 202 Accepted", *LAST, next="talking"),
+            label("hangup"),
+            request("BYE"),
+            recv("200", next="end"),
+        )
+    )
+
+
+# -- the language of sipp ----------------------------------------------------------------------------------
+
+LAST = ("[last_Via:]", "[last_From:]", "[last_To:]", "[last_CSeq:]")
+MEDIA = (
+    '<ereg regexp="m=audio ([0-9]+)" search_in="body" assign_to="line,port"/><log message="media [$port]"/>'
+)
+DIRECTION = (
+    '<ereg regexp="a=(sendrecv|sendonly|recvonly|inactive)" search_in="body" assign_to="line,direction"/>'
+    '<log message="direction [$direction]"/>'
+)
+INFORMED = (
+    '<ereg regexp="Signal= *([0-9A-D*#])" search_in="body" assign_to="line,direction"/>'
+    '<log message="got INFO [$direction]"/>'
+)
+
+
+def scenario(*parts: str) -> str:
+    body = "".join(parts)
+    kept = ",".join(
+        name for name in KEPT if f"[${name}]" in body or f'{name}"' in body or f'"{name},' in body
+    )
+    return (
+        '<?xml version="1.0" encoding="us-ascii"?>\n<scenario name="call">\n'
+        f'{body}<Reference variables="{kept}"/>\n</scenario>\n'
+    )
+
+
+def send(
+    start: str,
+    *lines: str,
+    body: str = "",
+    again: bool = False,
+    actions: str = "",
+    next: str = "",  # noqa: A002
+) -> str:
+    """One message; `again` repeats it until something comes back, as UDP needs."""
+    head = [
+        start,
+        *lines,
+        "Call-ID: [call_id]",
+        "Max-Forwards: 70",
+        "Contact: <sip:carrier@[local_ip]:[local_port]>",
+    ]
+    if body and not any(line.startswith("Content-Type") for line in lines):
+        head.append("Content-Type: application/sdp")
+    text = "\n".join((*head, "Content-Length: [len]", "", body))
+    more = (' retrans="500"' if again else "") + (f' next="{next}"' if next else "")
+    inner = f"<action>{actions}</action>" if actions else ""
+    return f"<send{more}><![CDATA[\n{text}\n]]>{inner}</send>\n"
+
+
+def ok(body: str = "", next: str = "") -> str:  # noqa: A002
+    """200 to the request that came last."""
+    return send("SIP/2.0 200 OK", *LAST, body=body, next=next)
+
+
+def recv(what: str, actions: str = "", *, optional: bool = False, next: str = "", auth: bool = False) -> str:  # noqa: A002
+    kind = "response" if what.isdigit() else "request"
+    more = (' optional="true"' if optional else "") + (f' next="{next}"' if next else "")
+    more += ' auth="true"' if auth else ""
+    inner = f"<action>{actions}</action>" if actions else ""
+    return f'<recv {kind}="{what}"{more}>{inner}</recv>\n'
+
+
+def label(name: str) -> str:
+    return f'<label id="{name}"/>\n'
+
+
+def log(text: str) -> str:
+    return f"<nop><action>{_log(text)}</action></nop>\n"
+
+
+def _log(text: str) -> str:
+    return f'<log message="{text}"/>'
+
+
+def _keep(name: str, pattern: str, header: str) -> str:
+    return f'<ereg regexp="{pattern}" search_in="hdr" header="{header}" assign_to="{name}"/>'
+
+
+def _via(branch: str) -> str:
+    return f"Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=z9hG4bK-[pid]-[call_number]-{branch}"
