@@ -148,9 +148,9 @@ func (c *Call) set(state string, event protocol.Event) bool {
 	}
 	c.rec.State = state
 	c.keepLocked()
-	c.mu.Unlock()
 	event.Endpoint = c.id
-	c.s.deps.Emit(event)
+	c.s.deps.Emit(event) // under the lock: nothing of this call is told after its "left"
+	c.mu.Unlock()
 	return true
 }
 

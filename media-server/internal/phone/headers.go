@@ -71,7 +71,7 @@ func contentType(msg sip.Message) string {
 func userOf(uri *sip.Uri) string {
 	user := uri.User
 	if uri.Scheme == "tel" {
-		user = strings.NewReplacer("-", "", ".", "", "(", "", ")", " ", "").Replace(uri.Raw())
+		user = strings.NewReplacer("-", "", ".", "", "(", "", ")", "", " ", "").Replace(uri.Raw())
 	}
 	user, _, _ = strings.Cut(user, ";")
 	if user == "" && uri.Scheme != "tel" {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -104,7 +105,12 @@ func (h *house) crash() {
 
 type testWriter struct{ t *testing.T }
 
-func (w testWriter) Write(p []byte) (int, error) { return len(p), nil }
+func (w testWriter) Write(p []byte) (int, error) {
+	if strings.Contains(string(p), "was not understood") {
+		w.t.Errorf("%s", p)
+	}
+	return len(p), nil
+}
 
 func (h *house) emit(e protocol.Event) {
 	h.mu.Lock()
@@ -147,12 +153,15 @@ func (h *house) wait(kind, endpoint string) protocol.Event {
 				return e
 			}
 		}
-		told := append([]protocol.Event(nil), h.events...)
+		told := map[string]int{}
+		for _, e := range h.events {
+			told[e.Kind]++
+		}
 		h.mu.Unlock()
 		select {
 		case <-h.news:
 		case <-deadline:
-			h.t.Fatalf("no event %s of %q; these were told: %+v", kind, endpoint, told)
+			h.t.Fatalf("no event %s of %q; these were told: %v", kind, endpoint, told)
 		}
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -54,6 +55,11 @@ type message struct {
 
 func newPeer(t *testing.T, transport string, s *Server, certs *certificates) *peer {
 	t.Helper()
+	return newPeerAt(t, net.IPv4(127, 0, 0, 1), transport, s, certs)
+}
+
+func newPeerAt(t *testing.T, ip net.IP, transport string, s *Server, certs *certificates) *peer {
+	t.Helper()
 	p := &peer{t: t, transport: transport, inbox: make(chan message, 256), codecs: "8 0 101"}
 	if s != nil {
 		p.server = fmt.Sprintf("127.0.0.1:%d", s.Port(transport))
@@ -64,7 +70,7 @@ func newPeer(t *testing.T, transport string, s *Server, certs *certificates) *pe
 	}
 	var listener net.Listener
 	if transport == "udp" {
-		if p.udp, err = net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)}); err != nil {
+		if p.udp, err = net.ListenUDP("udp", &net.UDPAddr{IP: ip}); err != nil {
 			t.Fatal(err)
 		}
 		p.addr = p.udp.LocalAddr().String()
@@ -296,6 +302,17 @@ func (p *peer) call(number string) *side {
 		p: p, callID: "peer-" + random(6), from: fmt.Sprintf("\"Caller\" <sip:+33612345678@%s>;tag=%s", p.addr, random(4)),
 		to: fmt.Sprintf("<sip:%s@%s>", number, p.server), target: fmt.Sprintf("sip:%s@%s", number, p.server),
 	}
+}
+
+// refused acknowledges a final answer that is no 200: that ACK belongs to the INVITE's transaction.
+func (d *side) refused(res message) {
+	d.p.t.Helper()
+	to := d.to
+	d.to = res.To().Value()
+	text := d.text("ACK", d.inviteSeq, "")
+	d.to = to
+	via := regexp.MustCompile(`(?m)^Via: .*\r$`)
+	d.p.write(via.ReplaceAllLiteralString(text, "Via: "+d.inviteVia+"\r"), res.conn)
 }
 
 // taken fills the dialog from an answer to the peer's INVITE.

@@ -2,6 +2,7 @@ package phone
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/emiago/sipgo/sip"
 
@@ -14,6 +15,7 @@ func (s *Server) onReinvite(req *sip.Request, tx sip.ServerTransaction) {
 	if c == nil {
 		return
 	}
+	c.settle()
 	c.mu.Lock()
 	ours, busy := c.offering, len(c.acks) > 0
 	up := !c.over && (c.rec.State == answered || c.rec.State == held)
@@ -50,6 +52,19 @@ func (s *Server) onReinvite(req *sip.Request, tx sip.ServerTransaction) {
 		c.quit("network", "no_ack", 408)
 	case ack != nil && late:
 		c.lateAnswer(ack)
+	}
+}
+
+// settle waits a moment for an ACK that came just before: the stack hands each message to its own goroutine.
+func (c *Call) settle() {
+	moment := time.NewTimer(sip.T1)
+	defer moment.Stop()
+	for _, wait := range c.awaited() {
+		select {
+		case <-wait.done:
+		case <-moment.C:
+			return
+		}
 	}
 }
 
@@ -118,6 +133,7 @@ func (s *Server) onUpdate(req *sip.Request, tx sip.ServerTransaction) {
 
 // renegotiate answers an offer that is in no INVITE.
 func (s *Server) renegotiate(c *Call, req *sip.Request, tx sip.ServerTransaction, body []byte) {
+	c.settle()
 	c.mu.Lock()
 	ours, busy := c.offering && len(body) > 0, len(c.acks) > 0 && len(body) > 0
 	unoffered := c.rec.Local.Body == "" && len(body) > 0 // no first offer and answer yet

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -232,7 +233,8 @@ func (s *Server) owned(handler sipgo.RequestHandler) sipgo.RequestHandler {
 		defer s.work.Done()
 		defer func() {
 			if fault := recover(); fault != nil {
-				s.log.Error("a SIP request was not understood", "method", req.Method, "fault", fmt.Sprintf("%T", fault))
+				s.log.Error("a SIP request was not understood", "method", req.Method, "stack", string(debug.Stack()))
+				s.reply(req, tx, 500)
 			}
 		}()
 		handler(req, tx)
