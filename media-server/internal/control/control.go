@@ -84,7 +84,7 @@ type Server struct {
 	acts    *acts
 	handler http.Handler
 
-	mu       sync.Mutex // one document at a time
+	mu       sync.Mutex
 	forwards map[string][]protocol.Forward
 	drained  chan struct{} // closed when the server was drained and is empty
 	draining bool

@@ -140,6 +140,10 @@ func TestVideoFollowsTheRooms(t *testing.T) {
 	if len(h.forwards) != 0 {
 		t.Fatalf("who left is still seen: %v", h.forwards)
 	}
+	h.says("PUT", "/v1/rooms", `{"rooms":[{"id":"c2","rev":2,"endpoints":["a"]}]}`, 204)
+	if got := h.count("forwards "); got != 2 {
+		t.Fatalf("told %d times", got)
+	}
 }
 
 func TestTrunksGoToThePhones(t *testing.T) {

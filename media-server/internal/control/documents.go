@@ -14,36 +14,30 @@ func (s *Server) putRooms(w http.ResponseWriter, r *http.Request) error {
 	if _, err := body(w, r, &rooms); err != nil {
 		return err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	if err := s.deps.Mixer.Apply(rooms.Rooms); err != nil {
 		return err
 	}
-	s.forward(rooms.Rooms)
+	s.Forward(slices.ContainsFunc(rooms.Rooms, func(r protocol.Room) bool { return len(r.Video) > 0 }))
 	w.WriteHeader(http.StatusNoContent)
 	return nil
 }
 
-// forward tells the browsers which video goes where, when these rooms changed that. Who moved to another
-// room is not seen in the old one any more, whether that one was put again or not.
-func (s *Server) forward(rooms []protocol.Room) {
-	next := maps.Clone(s.forwards)
-	moved := map[string]bool{}
-	for _, room := range rooms {
-		delete(next, room.ID)
-		for _, endpoint := range room.Endpoints {
-			moved[endpoint] = true
+// Forward tells the browsers which video goes where, as the rooms stand: who was moved to another room is
+// seen in the old one no more. While there is no video, and none came now, it does nothing.
+func (s *Server) Forward(now bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !now && len(s.forwards) == 0 {
+		return
+	}
+	next := map[string][]protocol.Forward{}
+	for _, room := range s.deps.Mixer.Rooms() {
+		for _, forward := range room.Video {
+			if slices.Contains(room.Endpoints, forward.From) && slices.Contains(room.Endpoints, forward.To) {
+				next[room.ID] = append(next[room.ID], forward)
+			}
 		}
 	}
-	for id, forwards := range next {
-		next[id] = slices.DeleteFunc(slices.Clone(forwards), func(f protocol.Forward) bool { return moved[f.From] || moved[f.To] })
-	}
-	for _, room := range rooms {
-		if len(room.Video) > 0 {
-			next[room.ID] = room.Video
-		}
-	}
-	maps.DeleteFunc(next, func(_ string, forwards []protocol.Forward) bool { return len(forwards) == 0 })
 	if !reflect.DeepEqual(next, s.forwards) {
 		s.deps.Browser.SetForwards(maps.Clone(next))
 	}
@@ -60,13 +54,6 @@ func (s *Server) putTrunks(w http.ResponseWriter, r *http.Request) error {
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil
-}
-
-// RestoreForwards takes up the video of rooms that an earlier process was told.
-func (s *Server) RestoreForwards() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.forward(s.deps.Mixer.Rooms())
 }
 
 // state reads the number of the last event first: what happens meanwhile is in the state, and comes as an
@@ -90,7 +77,8 @@ func (s *Server) state(w http.ResponseWriter, _ *http.Request) error {
 }
 
 func (s *Server) endpoints() []protocol.Endpoint {
-	return slices.Concat([]protocol.Endpoint{}, s.deps.Phone.Endpoints(), s.deps.Browser.Endpoints(), s.deps.Sockets.Endpoints())
+	all := slices.Concat(s.deps.Phone.Endpoints(), s.deps.Browser.Endpoints(), s.deps.Sockets.Endpoints())
+	return append([]protocol.Endpoint{}, all...) // an empty list, never null
 }
 
 func (s *Server) stats(w http.ResponseWriter, _ *http.Request) error {

@@ -95,7 +95,7 @@ func (p *parking) call(id string) error {
 		ID: parkedRoom + id, Rev: 1, Endpoints: []string{id},
 		Hears: map[string][]string{id: {"prompt"}}, Sources: map[string]protocol.Source{"prompt": prompt},
 	}
-	if err := p.apply(room); err != nil {
+	if err := deps.Mixer.Apply([]protocol.Room{room}); err != nil {
 		return err
 	}
 	p.rooms[id] = room.ID
@@ -132,16 +132,10 @@ func (p *parking) drop() {
 		if !open {
 			continue
 		}
-		if err := p.apply(protocol.Room{ID: id, Rev: room.Rev + 1, Closed: true}); err != nil {
+		if err := p.server.deps.Mixer.Apply([]protocol.Room{{ID: id, Rev: room.Rev + 1, Closed: true}}); err != nil {
 			p.server.deps.Log.Warn("a parked room could not be closed", "error", err)
 		}
 	}
-}
-
-func (p *parking) apply(room protocol.Room) error {
-	p.server.mu.Lock()
-	defer p.server.mu.Unlock()
-	return p.server.deps.Mixer.Apply([]protocol.Room{room})
 }
 
 // drain lets nothing new in; the server ends when its last call has.

@@ -131,9 +131,8 @@ func (b browsers) HangUp(id string, _ protocol.Ending) error {
 	return b.note("hangup browser", id)
 }
 func (b browsers) SetForwards(forwards map[string][]protocol.Forward) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
 	b.forwards = forwards
+	_ = b.note("forwards", "")
 }
 
 type sockets struct{ *world }

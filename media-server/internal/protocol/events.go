@@ -64,6 +64,7 @@ type Event struct {
 }
 
 // Emit hands an event to the journal, which numbers it. It never blocks. Epoch, Seq and At are set there.
+// What Endpoints tells has changed before: GET /v1/state holds what was emitted up to its Seq.
 type Emit func(Event)
 
 // Endpoint is the actual state of one endpoint, as GET /v1/state tells it.

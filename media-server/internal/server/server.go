@@ -104,7 +104,7 @@ func (p *parts) restore(options Options) error {
 	if err := p.mixer.Restore(); err != nil {
 		return err
 	}
-	p.control.RestoreForwards()
+	p.control.Forward(true)
 	if calls > 0 {
 		p.journal.Emit(protocol.Event{Kind: protocol.Recovered, Count: calls})
 		options.Log.Info("calls go on", "count", calls, "ms", time.Since(options.Started).Milliseconds())
