@@ -124,6 +124,9 @@ func newBedIn(t testing.TB, folder string, keeper *memory) *bed {
 // ticks runs n ticks, and what they have to tell.
 func (b *bed) ticks(n int) {
 	for range n {
+		for len(b.Mixer.digits) > 0 {
+			b.pressed(<-b.Mixer.digits)
+		}
 		b.tick()
 		b.tellAll()
 	}

@@ -56,6 +56,7 @@ type Mixer struct {
 	plan    atomic.Pointer[plan]
 	running atomic.Bool
 	post    post
+	digits  chan string // endpoints that pressed a key
 	figures figures
 
 	// Of the tick.
@@ -81,7 +82,7 @@ func New(deps Deps) (*Mixer, error) {
 	m := &Mixer{
 		deps: deps, prompts: prompts, recorder: recorder, beepClip: beep, clock: machine{time.Now()},
 		rooms: map[string]*room{}, where: map[string]string{}, slots: map[string]*slot{}, closed: map[string]uint64{},
-		post: post{wake: make(chan struct{}, 1)}, frames: make([]*media.Frame, 0, framesAtMost),
+		post: post{wake: make(chan struct{}, 1)}, digits: make(chan string, 1024), frames: make([]*media.Frame, 0, framesAtMost),
 	}
 	m.plan.Store(&plan{taken: make(chan struct{})})
 	return m, nil

@@ -41,7 +41,7 @@ func (m *Mixer) handOver() {
 	}
 }
 
-// tell turns news into events until ctx is done.
+// tell turns news into events, and digits into the end of plays, until ctx is done.
 func (m *Mixer) tell(ctx context.Context) {
 	for {
 		select {
@@ -49,6 +49,8 @@ func (m *Mixer) tell(ctx context.Context) {
 			return
 		case <-m.post.wake:
 			m.tellAll()
+		case endpoint := <-m.digits:
+			m.pressed(endpoint)
 		}
 	}
 }

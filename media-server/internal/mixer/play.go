@@ -129,8 +129,16 @@ func (m *Mixer) StopPlay(room, id string) error {
 }
 
 // Digit tells that the endpoint pressed a key: interruptible plays that it hears end. Which key is not the
-// mixer's business.
+// mixer's business. It never blocks: ports may call it in the tick.
 func (m *Mixer) Digit(endpoint string) {
+	select {
+	case m.digits <- endpoint:
+	default: // over a thousand keys in a moment: whoever it is, it is heard soon enough
+	}
+}
+
+// pressed ends what a digit of the endpoint interrupts.
+func (m *Mixer) pressed(endpoint string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	r := m.rooms[m.where[endpoint]]
