@@ -88,6 +88,46 @@ async def test_a_chat_seen_from_both_sides(browser: Browser, demo: Demonstration
     paul.page.close()
 
 
+AWAY = """() => {
+  const send = WebSocket.prototype.send;
+  let first = true;
+  WebSocket.prototype.send = function (text) {
+    const frame = JSON.parse(text);
+    if (!first || frame.name !== 'send_message') return send.call(this, text);
+    first = false;
+    const error = { kind: 'unavailable', code: 'leader.unavailable', remedy: '' };
+    const data = JSON.stringify({ op: 'answer', id: frame.id, error });
+    queueMicrotask(() => this.dispatchEvent(new MessageEvent('message', { data })));
+  };
+}"""
+"""The leader is away when the first reply reaches it, as just after a start, and there again for the next."""
+
+
+async def test_replies_of_an_outage_keep_their_order(browser: Browser, demo: Demonstration) -> None:
+    await demo.clear()
+    visitor, paul = Visitor(browser, demo.url), Agent(browser, demo.url)
+    paul.sign_in()
+    paul.available()
+    visitor.begin(FIRST)
+    paul.accept(FIRST)
+    await demo.kill()
+    paul.page.see(".bar[data-tone=warn]")
+    paul.page.evaluate(AWAY)
+    said = ["D'abord ceci.", "Puis cela.", "Enfin ceci."]
+    for words in said:
+        paul.say(words)
+    await demo.start()
+    visitor.sees(said[-1], 30)
+    paul.page.miss(".message[data-pending]", 30)
+    assert visitor.thread() == [FIRST, *said]
+    assert paul.thread() == [FIRST, *said]
+    paul.page.reload()
+    paul.sees(said[-1])
+    assert paul.thread() == [FIRST, *said]
+    visitor.page.close()
+    paul.page.close()
+
+
 async def test_words_typed_during_an_outage_are_said_once(browser: Browser, demo: Demonstration) -> None:
     await demo.clear()
     visitor, paul = Visitor(browser, demo.url), Agent(browser, demo.url)

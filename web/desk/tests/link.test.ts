@@ -1,4 +1,4 @@
-import type { ClientFrame, ServerFrame } from "@guichet/protocol";
+import type { ClientFrame, Refusal, ServerFrame } from "@guichet/protocol";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 
 import { backOff, Link, type Line, type Subscriber } from "../src/net/link.ts";
@@ -176,6 +176,45 @@ describe("commands", () => {
         .commands()
         .map((frame) => frame.key),
     ).toEqual(["k1"]);
+  });
+
+  test("a reply waits for the answer to the one before it, through unavailable and a lost line", () => {
+    const names = () =>
+      last()
+        .commands()
+        .map((frame) => frame.key);
+    const answer = (key: string, error?: Refusal) => {
+      const id =
+        last()
+          .commands()
+          .findLast((frame) => frame.key === key)?.id ?? "";
+      last().say(error ? { op: "answer", id, error } : { op: "answer", id, ok: {} });
+    };
+    const away = { kind: "unavailable", code: "leader.unavailable", remedy: "" } as const;
+    for (const [key, conversation] of [
+      ["k1", "c1"],
+      ["k2", "c1"],
+      ["k3", "c2"],
+      ["k4", "c1"],
+    ] as const)
+      void link.command("send_message", { conversation, text: key }, { key }).catch(() => {});
+    last().hello();
+    expect(names()).toEqual(["k1", "k3"]);
+    answer("k1", away);
+    answer("k3");
+    expect(names()).toEqual(["k1", "k3"]);
+    vi.advanceTimersByTime(2_000);
+    expect(names()).toEqual(["k1", "k3", "k1"]);
+    answer("k1");
+    expect(names()).toEqual(["k1", "k3", "k1", "k2"]);
+    last().close();
+    vi.advanceTimersByTime(1_000);
+    last().hello();
+    expect(names()).toEqual(["k2"]);
+    answer("k2", { kind: "forbidden", code: "conversation.not_yours", remedy: "" });
+    expect(names()).toEqual(["k2", "k4"]);
+    answer("k4");
+    expect(outbox.entries()).toMatchObject([{ key: "k2", failed: { code: "conversation.not_yours" } }]);
   });
 
   test("what a crash left in the outbox is sent at the next start", () => {

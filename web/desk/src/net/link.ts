@@ -45,6 +45,8 @@ interface Subscription {
 
 interface Waiting {
   key: string;
+  /** What it is about; null: nothing that has an order. */
+  lane: string | null;
   kept: boolean;
   frame: Extract<ClientFrame, { op: "command" }>;
   resolve(ok: Record<string, unknown>): void;
@@ -65,6 +67,12 @@ const FIRST_WAIT = 400;
 const LONGEST_WAIT = 30_000;
 const PASSING: ReadonlySet<Refusal["kind"]> = new Set(["unavailable", "limited"]);
 
+/** What a command is about: those about one thing arrive in the order in which they were made. */
+function laneOf(payload: Record<string, unknown>): string | null {
+  const about = payload["conversation"] ?? payload["task"] ?? payload["customer"];
+  return typeof about === "string" ? about : null;
+}
+
 /** A key that no other command of this agent has: what makes a repeat harmless. */
 export function newKey(): string {
   return crypto.randomUUID();
@@ -78,7 +86,8 @@ export function backOff(n: number, random: () => number): number {
 
 /**
  * The one line to the server. Keeps the subscriptions alive over any number of connections, and sends
- * each command of the outbox until it is answered.
+ * each command of the outbox until it is answered. One about the same conversation waits for that answer, so
+ * that a second reply never overtakes the first.
  */
 export class Link {
   readonly status = createStore<LinkStatus>(() => ({
@@ -266,7 +275,7 @@ export class Link {
     align(hello.t, Date.now() - this.pinged, true);
     this.status.setState({ phase: "online", downSince: null, reason: null, hello });
     for (const subscription of this.subscriptions.values()) this.ask(subscription);
-    for (const wait of this.waiting.values()) this.say(wait.frame);
+    for (const wait of this.waiting.values()) if (this.isFirst(wait)) this.say(wait.frame);
   }
 
   private snapshot(frame: Extract<ServerFrame, { op: "snapshot" }>): void {
@@ -304,9 +313,19 @@ export class Link {
     return new Promise((resolve, reject) => {
       const id = this.nextId("c");
       const frame = { op: "command", id, name, key, payload } as const;
-      this.waiting.set(id, { key, kept, frame, resolve, reject, tries: 0 });
-      this.say(frame);
+      const wait = { key, lane: laneOf(payload), kept, frame, resolve, reject, tries: 0 };
+      this.waiting.set(id, wait);
+      if (this.isFirst(wait)) this.say(frame);
     });
+  }
+
+  private firstIn(lane: string): Waiting | undefined {
+    for (const wait of this.waiting.values()) if (wait.lane === lane) return wait;
+    return undefined;
+  }
+
+  private isFirst(wait: Waiting): boolean {
+    return wait.lane === null || this.firstIn(wait.lane) === wait;
   }
 
   private answered(id: string, ok: Record<string, unknown> | undefined, error: Refusal | undefined): void {
@@ -323,6 +342,8 @@ export class Link {
       return;
     }
     this.waiting.delete(id);
+    const next = wait.lane === null ? undefined : this.firstIn(wait.lane);
+    if (next) this.say(next.frame);
     if (error) {
       if (wait.kept) this.options.outbox.fail(wait.key, error);
       wait.reject(new Refused(error));
