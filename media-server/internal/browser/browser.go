@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,6 +18,9 @@ import (
 
 // housekeeping is the pace of what is not urgent: repeated keyframe requests, bandwidth, figures, time limits.
 const housekeeping = 100 * time.Millisecond
+
+// goneIDs is how many endpoints that left are remembered: a page that has not noticed gets a plain refusal.
+const goneIDs = 4096
 
 // Deps is what a Server needs.
 type Deps struct {
@@ -37,6 +41,8 @@ type Server struct {
 
 	mu        sync.Mutex
 	endpoints map[string]*endpoint
+	gone      [goneIDs]string // the last that left, in a ring
+	leaving   int
 	forwards  []protocol.Forward
 	closed    bool
 	workers   sync.WaitGroup
@@ -99,7 +105,7 @@ func (s *Server) Close() {
 }
 
 // Offer answers a browser's offer. A new id makes an endpoint; a known one renegotiates or restarts ICE, or
-// is taken over by a new connection of its page. The answer holds all candidates. A *protocol.Refusal says
+// is taken over by a new connection of its page; one that has left stays so. The answer holds all candidates. A *protocol.Refusal says
 // what is wrong with the offer.
 func (s *Server) Offer(id, sdp string) (string, error) {
 	if !s.engine.ready() {
@@ -149,6 +155,8 @@ func (s *Server) enter(id string) (*endpoint, error) {
 	switch {
 	case s.closed:
 		return nil, protocol.Unavailable("stopping", "the media server is about to stop: offer again when it is back")
+	case e == nil && slices.Contains(s.gone[:], id):
+		return nil, protocol.Unknown("endpoint")
 	case e == nil && len(s.endpoints) >= s.max:
 		return nil, protocol.Unavailable("endpoints_exhausted",
 			fmt.Sprintf("%d browsers are here already: raise web_max, or add a media server", s.max))
@@ -194,6 +202,8 @@ func (s *Server) left(l *link, who, cause string, code int) bool {
 		return false
 	}
 	delete(s.endpoints, e.id)
+	s.gone[s.leaving%goneIDs] = e.id
+	s.leaving++
 	for _, in := range l.in {
 		in.stop()
 	}

@@ -128,14 +128,6 @@ func TestAnOldConnectionDoesNotEndANewerOne(t *testing.T) {
 	}
 }
 
-// up is asked with h.mu held.
-func (h *house) up(id string) bool {
-	h.Server.mu.Lock()
-	defer h.Server.mu.Unlock()
-	l := h.link(id)
-	return l != nil && l.up.Load()
-}
-
 func TestADeadTabIsNoticed(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, testConfig())
@@ -152,7 +144,7 @@ func TestADeadTabIsNoticed(t *testing.T) {
 func TestHangUpAndUnknownEndpoints(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, testConfig())
-	newPage(t, h, "b1", pageOptions{}).join()
+	p := newPage(t, h, "b1", pageOptions{}).join()
 	if err := h.HangUp("b1", protocol.Ending{Cause: "shift_over"}); err != nil {
 		t.Fatal(err)
 	}
@@ -162,6 +154,9 @@ func TestHangUpAndUnknownEndpoints(t *testing.T) {
 	var refusal *protocol.Refusal
 	if err := h.HangUp("b1", protocol.Ending{}); !errors.As(err, &refusal) || refusal.Status != 404 {
 		t.Errorf("hang up again: %v", err)
+	}
+	if _, err := h.Offer("b1", p.offer(nil)); !errors.As(err, &refusal) || refusal.Body.Code != "unknown_endpoint" {
+		t.Errorf("offer on an endpoint that left: %v", err)
 	}
 }
 

@@ -2,6 +2,7 @@ package browser
 
 import (
 	"errors"
+	"fmt"
 	"runtime"
 	"strings"
 	"testing"
@@ -117,9 +118,12 @@ func FuzzOffer(f *testing.F) {
 	p := newPage(&testing.T{}, h, "seed", pageOptions{videos: 2})
 	f.Add(p.offer(nil))
 	f.Add("v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 0\r\na=mid:0\r\na=rtpmap:0 PCMU/8000\r\n")
+	n := 0
 	f.Fuzz(func(t *testing.T, sdp string) {
-		if _, err := h.Offer("b1", sdp); err == nil {
-			if err := h.HangUp("b1", protocol.Ending{}); err != nil {
+		n++
+		id := fmt.Sprint("b", n)
+		if _, err := h.Offer(id, sdp); err == nil {
+			if err := h.HangUp(id, protocol.Ending{}); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -109,12 +109,6 @@ func TestKeyframesAreAskedForWithinBounds(t *testing.T) {
 	}
 }
 
-func (h *house) find(id string) *link {
-	h.Server.mu.Lock()
-	defer h.Server.mu.Unlock()
-	return h.link(id)
-}
-
 func TestTheSenderIsToldItsBound(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, testConfig())
