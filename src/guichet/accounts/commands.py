@@ -26,7 +26,7 @@ from guichet.events.base import Fact
 from guichet.kit.errors import Refused, invalid
 from guichet.leader.registry import Answer, Now, Scope, command
 
-Ident = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_-]+$")]
+Ident = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_-]+\Z")]
 Words = Annotated[str, msgspec.Meta(min_length=1, max_length=254)]
 
 MAX_VALUE = 64 * 1024

@@ -9,6 +9,7 @@ import msgspec
 
 from guichet.accounts.permissions import LEAD, SPEAK_AS_CUSTOMER, SYSTEM, WORK
 from guichet.accounts.settings import Tag
+from guichet.conversations.bounds import check_files, check_text
 from guichet.conversations.part import Conversation, Conversations, not_found
 from guichet.conversations.states import (
     CLOSED,
@@ -38,13 +39,11 @@ from guichet.events.conversations import (
 )
 from guichet.kit.clock import DAY, SECOND, Instant
 from guichet.kit.errors import Refused, invalid
+from guichet.kit.ids import Ident
 from guichet.leader.registry import Answer, Now, Scope, command
 
-MAX_TEXT = 32 * 1024
-"""Bytes of UTF-8 in one message or note."""
 MAX_PARKED = 366 * DAY
 
-Ident = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 Attachments = Annotated[list[Attachment], msgspec.Meta(max_length=50)]
 Header = Annotated[str, msgspec.Meta(max_length=4_000)]
 
@@ -191,6 +190,7 @@ def receive_message(part: Conversations, ask: ReceiveMessage, now: Now) -> Gener
     if (n := c.seen.get(ask.message)) is not None:
         return {"n": n}  # told twice
     _check_words(part, c, ask.text, bool(ask.attachments) or ask.html_blob is not None)
+    check_files(ask.attachments)
     automatic = ask.automatic and c.n > 0
     yield MessageReceived(
         conversation=c.id,
@@ -271,6 +271,7 @@ def send_message(part: Conversations, ask: SendMessage, now: Now) -> Generator[F
     agent = _own(c, now)
     follow(c.state, MessageQueued)
     _check_words(part, c, ask.text, bool(ask.attachments))
+    check_files(ask.attachments)
     n = c.n + 1
     yield MessageQueued(
         conversation=c.id,
@@ -370,12 +371,7 @@ def _own(c: Conversation, now: Now) -> str:
 
 
 def _check_words(part: Conversations, c: Conversation, text: str, more: bool) -> None:
-    if len(text) > MAX_TEXT or len(text.encode()) > MAX_TEXT:
-        raise Refused(
-            "too_large", "message.too_long", "shorten the text or attach a file", field="text", limit=MAX_TEXT
-        )
-    if not text.strip() and not more:
-        raise invalid("text", "message.empty", "write something or attach a file")
+    check_text(text, more)
     _check_not_erased(part, c)
 
 

@@ -22,12 +22,12 @@ from guichet.events.customers import (
     IdentityClaimed,
 )
 from guichet.kit.errors import invalid
+from guichet.kit.ids import Ident
 from guichet.leader.registry import Answer, Now, Scope, command
 
 ERASE_QUEUE = "erase"
 """Jobs that destroy what is left of an erased customer; see `erasure.py`."""
 
-Ident = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 Words = Annotated[str, msgspec.Meta(max_length=254)]
 
 

@@ -8,7 +8,7 @@ import msgspec
 
 from guichet.kit.clock import Instant
 
-Sub = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.:/-]+$")]
+Sub = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.:/-]+\Z")]
 """A subscription's name, the client's own. The pattern lets it into frames without escaping."""
 Id = Annotated[str, msgspec.Meta(max_length=64)]
 KEY = r"^[!-~]+$"

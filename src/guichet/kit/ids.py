@@ -7,6 +7,12 @@ import os
 import secrets
 import threading
 import time
+from typing import Annotated
+
+import msgspec
+
+Ident = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._:-]+\Z")]
+"""An id that came from outside. Nothing in it needs care where it is logged, shown or put beside others."""
 
 _lock = threading.Lock()
 _last = 0

@@ -31,13 +31,13 @@ from guichet.events.media import (
     Who,
 )
 from guichet.kit.errors import Refused, invalid
+from guichet.kit.ids import Ident
 from guichet.leader.registry import Answer, Now, Scope, command
 from guichet.media.part import Endpoint, Media, Room
 from guichet.media.plane import Hearing, Name
 from guichet.media.trunks import org_of
 
 Word = Annotated[str, msgspec.Meta(max_length=64)]
-Ident = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 Natural = Annotated[int, msgspec.Meta(ge=0)]
 Code = Annotated[int, msgspec.Meta(ge=0, le=699)]
 

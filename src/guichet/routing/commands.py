@@ -9,7 +9,7 @@ import msgspec
 
 from guichet.accounts.permissions import LEAD, SYSTEM, WORK
 from guichet.accounts.settings import Disposition, Reason
-from guichet.conversations.commands import MAX_TEXT
+from guichet.conversations.bounds import MAX_TEXT
 from guichet.conversations.part import Conversation
 from guichet.events.base import Fact
 from guichet.events.conversations import ConversationDisposed, ConversationWaiting, NoteAdded
@@ -22,12 +22,12 @@ from guichet.events.routing import (
     WrapupEnded,
 )
 from guichet.kit.errors import Refused, invalid
+from guichet.kit.ids import Ident
 from guichet.leader.registry import Now, Scope, command
 from guichet.routing.engine import requeue, withdrawal
 from guichet.routing.model import Agent, Offer
 from guichet.routing.part import Routing
 
-Ident = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 Note = Annotated[str, msgspec.Meta(max_length=MAX_TEXT)]
 Chosen = Literal["offline", "available", "break", "training", "meeting", "back_office"]
 """Presences that people choose; "missed" is the engine's."""

@@ -391,7 +391,7 @@ def test_only_tags_of_the_list_are_given_so_that_no_name_stands_there(house: Har
     config(house, "org", "tag", "late", name="Retard")
     config(house, "org", "tag", "banks", name="Banque", client="bank")
     config(house, "org", "tag", "old", name="Ancien", active=False)
-    for tags in (["Mme Inès Colin"], ["late", "unknown"], ["banks"]):
+    for tags in (["Mme.Colin"], ["late", "unknown"], ["banks"]):
         with pytest.raises(Refused) as refused:
             house.do(house.agent("eva"), "tag", conversation="c1", tags=tags)
         assert (refused.value.field, refused.value.code) == ("tags", "tag.unknown")
@@ -438,6 +438,31 @@ def test_a_file_alone_is_a_message(house: Harness) -> None:
     )
     assert house.row("conversation")["last_words"] == "facture.pdf"
     assert house.row("message", message="m2")["attachments"] == [file]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("name", ""),
+        ("name", "x" * 256),
+        ("name", "a\nb"),
+        ("type", "x" * 130),
+        ("address", "../x"),
+        ("address", "x" * 129),
+        ("cid", "x" * 256),
+        ("size", -1),
+        ("size", 2**31),
+    ],
+)
+def test_what_is_said_of_a_file_is_bounded(house: Harness, field: str, value: object) -> None:
+    conversation(house)
+    house.join("c1", "paul")
+    file = {"address": "b1", "name": "facture.pdf", "type": "application/pdf", "size": 12, field: value}
+    said = {"conversation": "c1", "message": "m2", "text": "", "attachments": [file]}
+    for actor, command in ((house.visitor("ines"), "receive_message"), (house.agent("paul"), "send_message")):
+        with pytest.raises(Refused) as refused:
+            house.do(actor, command, **said)
+        assert refused.value.field == "attachments"
 
 
 def test_opening_again_changes_nothing_and_another_customers_id_is_refused(house: Harness) -> None:

@@ -21,15 +21,15 @@ MAX_ATTACHMENTS = 10
 MAX_FILE = 25 * 1024 * 1024
 """Bytes of one attachment."""
 
-FrameId = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{1,36}$")]
+FrameId = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{1,36}\Z")]
 
 
 class FileRef(msgspec.Struct, frozen=True):
     """An uploaded file, as the upload's answer named it."""
 
-    address: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{16,128}$")]
+    address: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{16,128}\Z")]
     name: Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
-    type: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9.+-]{1,64}/[a-z0-9.+-]{1,64}$")]
+    type: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9.+-]{1,64}/[a-z0-9.+-]{1,64}\Z")]
     size: Annotated[int, msgspec.Meta(ge=0, le=MAX_FILE)]
 
 
