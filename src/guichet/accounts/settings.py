@@ -271,13 +271,14 @@ class Price(BaseModel):
 
 class Trunk(Settings):
     """A carrier, or a telephone system of the house. `secret` and `in_secret` name the vault's passwords: ours when it
-    challenges us, its own when we challenge it. Calls come only from `allow`, and go only to `countries`."""
+    challenges us, its own when we challenge it. Calls come only from `allow` and go
+    only to `countries`: empty, none do."""
 
     name: Name
     peer: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.\-\[\]:]+:\d{1,5}$", max_length=256)]
     transport: Literal["udp", "tcp", "tls"] = "udp"
     encrypted: bool = False
-    allow: Annotated[list[Cidr], Field(min_length=1, max_length=64)]
+    allow: Annotated[list[Cidr], Field(max_length=64)] = []
     domain: Annotated[str, StringConstraints(max_length=200)] = ""
     username: Annotated[str, StringConstraints(max_length=100)] = ""
     secret: SecretName = ""

@@ -23,7 +23,7 @@ FRAME_BYTES = 640
 """20 ms of them."""
 
 
-class Document(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Document(msgspec.Struct, frozen=True, kw_only=True):
     """Base of the protocol's documents. Fields that a newer media server adds are ignored."""
 
 

@@ -9,7 +9,7 @@ import msgspec
 import structlog
 
 from guichet.kit.clock import Clock
-from guichet.kit.errors import Refused, invalid
+from guichet.kit.errors import Refused
 from guichet.kit.ids import new_id
 from guichet.kit.tasks import Supervisor
 from guichet.media.link import Link
@@ -68,7 +68,9 @@ class TestCalls:
         try:
             await self._plane.put([room])
             timeout = RING_SECONDS * 1_000
-            await self._dial(endpoint, Dial(trunk=trunk_id(org, trunk), number=number, timeout_ms=timeout))
+            await self._plane.dial(
+                endpoint, Dial(trunk=trunk_id(org, trunk), number=number, timeout_ms=timeout)
+            )
             outcome = await self._outcome(events)
             heard = TONE_SECONDS if outcome.outcome == "answered" else 0.0
             return outcome
@@ -87,14 +89,6 @@ class TestCalls:
             )  # its timeout or its server ends it
         finally:
             self._busy.discard(org)
-
-    async def _dial(self, endpoint: str, call: Dial) -> None:
-        try:
-            await self._plane.dial(endpoint, call)
-        except Refused as refused:
-            if refused.field is None:
-                raise
-            raise invalid(refused.field, refused.code, refused.remedy) from refused
 
     async def _outcome(self, events: asyncio.Queue[Event]) -> Outcome:
         begun = self._clock.monotonic()

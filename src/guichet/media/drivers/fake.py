@@ -7,6 +7,7 @@ it does not have is wires: a call's far side is the test (`far_...`), and browse
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -98,8 +99,11 @@ class FakeMedia:
         if rev < self._rev:
             raise Refused("conflict", "media.old_rev", f"revision {self._rev} is newer", field="rev")
         for trunk in trunks:
-            if not trunk.allow:
-                raise invalid("allow", "media.invalid", "name the addresses from which calls come")
+            for network in trunk.allow:
+                try:
+                    ipaddress.ip_network(network)
+                except ValueError as error:
+                    raise invalid("allow", "media.invalid", "write networks like 203.0.113.0/24") from error
         self._rev, self.known_trunks = rev, {trunk.id: trunk for trunk in trunks}
 
     async def dial(self, endpoint: str, call: Dial) -> None:
@@ -110,7 +114,12 @@ class FakeMedia:
         if trunk is None:
             raise Refused("not_found", "media.not_found", "there is no such trunk", field="trunk")
         if not any(call.number.startswith(prefix) for prefix in trunk.countries):
-            raise Refused("forbidden", "media.country", "the trunk may not call there", field="number")
+            raise Refused(
+                "forbidden",
+                "media.country",
+                "the trunk may not call there: add its prefix",
+                field="countries",
+            )
         self.endpoints[endpoint] = Endpoint(
             id=endpoint,
             kind="phone",
@@ -332,10 +341,10 @@ class FakeMedia:
         while True:
             await asyncio.sleep(TICK)
             said = {ident: socket.next() for ident, socket in self._sockets.items()}
-            for room in self.rooms.values():
-                for hearer in room.endpoints:
-                    if (socket := self._sockets.get(hearer)) is not None and not room.closed:
-                        socket.give(_mix([said[s] for s in room.hears.get(hearer, []) if s in said]))
+            rooms = [room for room in self.rooms.values() if not room.closed]
+            hears = {e: room.hears.get(e, []) for room in rooms for e in room.endpoints}
+            for ident, socket in self._sockets.items():
+                socket.give(_mix([said[source] for source in hears.get(ident, []) if source in said]))
 
 
 class _Audio:
