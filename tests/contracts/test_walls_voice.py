@@ -60,7 +60,7 @@ async def test_what_is_wrong_with_a_test_call_is_said(tmp_path: Path) -> None:
         await house.config("org", "trunk", "zircon", **TRUNK)
         await wait_until(lambda: "org.zircon" in media.known_trunks, "the media server knows the trunk")
         ada = house.http("ada")
-        far = await ada.post("/api/trunks/zircon/test-call", json={"number": "+67922212345"})
+        far = await ada.post("/api/trunks/zircon/test-call", json={"number": "+442079460000"})
         assert (far.status_code, far.json()["field"]) == (403, "countries")
         bad = await ada.post("/api/trunks/zircon/test-call", json={"number": "12"})
         assert (bad.status_code, bad.json()["field"]) == (422, "number")

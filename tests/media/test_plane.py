@@ -319,7 +319,7 @@ async def test_numbers_that_may_not_be_called(far: Far) -> None:
     assert country.value.field == "countries"
     with pytest.raises(Refused) as trunk:
         await far.plane.dial("out", Dial(trunk="nothing", number=NUMBER))
-    assert trunk.value.field == "trunk"
+    assert trunk.value.kind == "not_found"
 
 
 async def test_a_trunk_with_a_malformed_network_is_refused(far: Far) -> None:
