@@ -19,6 +19,7 @@ from guichet.server.serve import application
 from tests.support.walls import (
     ADMINISTRATORS,
     EVIL,
+    METRICS_TOKEN,
     PEOPLE,
     PNG,
     TARGETS,
@@ -108,7 +109,7 @@ OPEN = {
     "GET /": ("/", "leads to the desk"),
     "GET /api/health": ("/api/health", "probes sign in nowhere; figures only"),
     "GET /api/openapi.json": ("/api/openapi.json", "the description of the routes, the same for all"),
-    "GET /metrics": ("/metrics", "figures only, and for this machine only"),
+    "GET /metrics": ("/metrics", "figures only, and for whoever has the token"),
     "GET /widget/guichet.js": ("/widget/guichet.js", "the chat's program, for every page"),
     "MOUNT /desk/assets": ("/desk/assets/nothing.js", "the desk's program"),
     "GET /desk": ("/desk", "the desk's page: it holds nothing before somebody signs in"),
@@ -302,8 +303,17 @@ async def test_open_to_anybody_and_empty_of_anything(tmp_path: Path, counted: Co
             assert not seen_in(answer.text), (name, why)
         here = httpx.ASGITransport(app=house.app, client=("127.0.0.1", 1))
         async with httpx.AsyncClient(transport=here, base_url="http://desk.example") as probe:
-            figures = await probe.get("/metrics")
-        assert (figures.status_code, seen_in(figures.text)) == (200, set())
-        assert (await house.http().get("/metrics")).status_code == 404, "for this machine only"
+            figures = await probe.get("/metrics", headers={"Authorization": f"Bearer {METRICS_TOKEN}"})
+            assert (figures.status_code, seen_in(figures.text)) == (200, set())
+            for wrong in (
+                "",
+                "Bearer",
+                "Bearer ",
+                "Bearer of another",
+                METRICS_TOKEN,
+                f"Basic {METRICS_TOKEN}",
+            ):
+                refused = await probe.get("/metrics", headers={"Authorization": wrong})
+                assert refused.status_code == 404, "a proxy on this machine brings everybody"
 
     await in_a_house(tmp_path, walls, "sqlite", counted)

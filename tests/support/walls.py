@@ -49,6 +49,7 @@ WORDS = "retard"
 """Said in every one of them."""
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(40)
 EVIL = "https://evil.example"
+METRICS_TOKEN = "of the probe"
 
 
 def may_see(who: str, org: str, client: str) -> bool:
@@ -115,7 +116,9 @@ class House(DeskCentre):
         empty: bool = False,
         plane: MediaPlane | None = None,
     ) -> AsyncIterator[House]:
-        settings = ProcessSettings(data_dir=folder, smtp_port=0, port=0, database_url=database_url)
+        settings = ProcessSettings(
+            data_dir=folder, smtp_port=0, port=0, database_url=database_url, metrics_token=METRICS_TOKEN
+        )
         node = await Node.open(settings, ManualClock(), plane)  # nothing comes due while the walls are tried
         try:
             node.work()

@@ -16,6 +16,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from guichet.kit.errors import HTTP_STATUS, Refused
+from guichet.kit.ids import same_secret
 from guichet.server.assets import Assets, packed
 
 STATIC = Path(__file__).parent / "static"
@@ -36,8 +37,16 @@ are those of a mail whose reader asked for them: its frame inherits this policy 
 Health = Callable[[], Awaitable[dict[str, Any]]]
 
 
-def new_app(version: str, health: Health, routes: list[BaseRoute]) -> FastAPI:
+def new_app(version: str, health: Health, routes: list[BaseRoute], *, metrics_token: str = "") -> FastAPI:
     """The application with `routes` first; the desk answers every other path below /desk."""
+
+    async def metrics(request: Request) -> Response:
+        """Prometheus figures, for whoever has the token: this machine's own address proves nothing behind a proxy."""
+        shown = request.headers.get("Authorization", "")
+        if not metrics_token or not same_secret(shown, f"Bearer {metrics_token}"):
+            return problem(Refused("not_found", "not_found", "there is nothing at this address"))
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
     app = FastAPI(
         title="Guichet", version=version, docs_url=None, redoc_url=None, openapi_url="/api/openapi.json"
     )
@@ -53,7 +62,7 @@ def new_app(version: str, health: Health, routes: list[BaseRoute]) -> FastAPI:
     app.router.routes.extend(routes)
     app.router.routes.extend(
         [
-            Route("/metrics", _metrics),
+            Route("/metrics", metrics),
             Route("/widget/guichet.js", _widget),
             Mount("/desk/assets", Assets(directory=DESK / "assets", check_dir=False)),
             Route("/desk", _desk),
@@ -100,13 +109,6 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
         return problem(Refused("not_found", "not_found", "there is nothing at this address"))
     body = {"kind": "invalid", "code": f"http.{error.status_code}", "remedy": str(error.detail)}
     return JSONResponse(body, status_code=error.status_code, headers=error.headers)
-
-
-async def _metrics(request: Request) -> Response:
-    """Prometheus figures, for this machine only."""
-    if request.client is None or request.client.host not in ("127.0.0.1", "::1"):
-        return problem(Refused("not_found", "not_found", "there is nothing at this address"))
-    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
 
 async def _widget(request: Request) -> Response:

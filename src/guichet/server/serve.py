@@ -59,7 +59,8 @@ async def run(settings: ProcessSettings, *, demo: bool = False, traffic: bool = 
 def application(node: Node, web: Web, shown: Demo | None = None) -> FastAPI:
     """All that this process answers over HTTP."""
     at_root = shown.routes() if shown is not None else [Route("/", to_desk)]
-    return new_app(node.build, lambda: health(node), [*web.routes(), *at_root])
+    routes = [*web.routes(), *at_root]
+    return new_app(node.build, lambda: health(node), routes, metrics_token=node.settings.metrics_token)
 
 
 class _Server(uvicorn.Server):

@@ -62,6 +62,8 @@ class ProcessSettings(BaseSettings):
     """Ports for the audio of phones."""
     max_waiting: Annotated[int, Field(ge=1, le=1_000_000)] = 2_000
     """Commands that may wait for the leader before new ones are refused."""
+    metrics_token: str = ""
+    """Who asks for `/metrics` shows it (`Authorization: Bearer ...`); empty: nobody gets figures."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least that is logged."""
     faults: str = ""
