@@ -21,7 +21,8 @@ type Port interface {
 	// Say fills f with the next 20 ms that the endpoint speaks. False: it says nothing now, f is untouched.
 	Say(f *Frame) bool
 	// Hear gives the endpoint what it hears in this tick; nil when it is to hear nothing. What then goes
-	// on the wire (silence, comfort noise, no packet) is the port's business. f is only valid during the call.
+	// on the wire (silence, comfort noise, no packet) is the port's business. f is only valid during the call
+	// and is not to be changed: others hear the same frame.
 	Hear(f *Frame)
 }
 
