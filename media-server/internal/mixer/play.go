@@ -19,9 +19,8 @@ const (
 var causes = map[int32]string{done: "done", stopped: "stopped", interrupted: "interrupted"}
 
 const (
-	playsAtOnce  = 16 // in a room
-	playsKnown   = 64 // ended plays of a room whose ids are remembered, so that an act put again is known
-	retryNothing = "it has ended: play it again under another id"
+	playsAtOnce = 16 // in a room
+	playsKnown  = 64 // ended plays of a room whose ids are remembered, so that an act put again is known
 )
 
 // play is something played to some endpoints of a room, over what they hear otherwise.

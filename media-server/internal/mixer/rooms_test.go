@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"guichet/mediaserver/internal/media"
+	"guichet/mediaserver/internal/prompt"
 	"guichet/mediaserver/internal/protocol"
 )
 
@@ -154,19 +155,28 @@ func TestAFullStateFolderStopsNoCall(t *testing.T) {
 
 func TestClipsAreGivenBack(t *testing.T) {
 	b := newBed(t)
-	b.file("music.raw", constant(16000, 50))
-	b.apply(protocol.Room{ID: "r", Rev: 1, Endpoints: []string{"a"},
-		Sources: map[string]protocol.Source{"m": {Files: []string{"music.raw", "music.raw"}, Announcement: "music.raw", EveryMillis: 2000}}})
-	if err := b.Play("r", protocol.Play{Play: "p", HeardBy: []string{"a"}, File: "music.raw"}); err != nil {
-		t.Fatal(err)
-	}
-	b.apply(protocol.Room{ID: "r", Rev: 2, Closed: true})
-	clip, err := b.Mixer.prompts.File("music.raw")
+	small, err := prompt.Open(b.prompts, 50_000)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if users := b.Mixer.prompts.Users(clip); users != 1 {
-		t.Fatalf("%d still use it", users-1)
+	defer small.Close()
+	b.Mixer.prompts = small
+	b.file("music.raw", constant(16000, 50))
+	b.file("other.raw", constant(16000, 50))
+	music := map[string]protocol.Source{"m": {Files: []string{"music.raw", "music.raw"}, Announcement: "music.raw", EveryMillis: 2000}}
+	b.apply(protocol.Room{ID: "r", Rev: 1, Endpoints: []string{"a"}, Sources: music})
+	play := func(file string) error {
+		return b.Play("r", protocol.Play{Play: "p-" + file, HeardBy: []string{"a"}, File: file})
+	}
+	if err := play("music.raw"); err != nil {
+		t.Fatal(err)
+	}
+	refused(t, play("other.raw"), 422, "bad_field", "file") // there is room for one
+	b.apply(protocol.Room{ID: "r", Rev: 2, Endpoints: []string{"a"}})
+	refused(t, play("other.raw"), 422, "bad_field", "file") // the play has it still
+	b.apply(protocol.Room{ID: "r", Rev: 3, Closed: true}, full("r2", 1, "a"))
+	if _, err := small.File("other.raw"); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -169,8 +169,8 @@ func TestMemoryIsBounded(t *testing.T) {
 	if _, err := store.File("c.raw"); err != nil || store.Bytes() != 80_000 {
 		t.Fatalf("what nobody uses stays: %v, %d", err, store.Bytes())
 	}
-	if users := store.Users(a); users != 2 {
-		t.Fatalf("%d users", users)
+	if a.users != 2 {
+		t.Fatalf("%d users", a.users)
 	}
 }
 

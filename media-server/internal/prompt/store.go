@@ -197,10 +197,3 @@ func reason(err error) error {
 	}
 	return err
 }
-
-// Users counts who holds the clip now.
-func (s *Store) Users(clip *Clip) int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return clip.users
-}
