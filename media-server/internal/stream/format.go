@@ -2,6 +2,11 @@
 // tracks), and a Leg, which is both over UDP sockets of its own (a phone call).
 package stream
 
+import (
+	"errors"
+	"fmt"
+)
+
 // Format is how the audio of a stream is packed, as SDP agreed on it.
 type Format struct {
 	// Codec is the name in SDP (PCMA, PCMU, G722), PT the payload type agreed on for it.
@@ -13,9 +18,23 @@ type Format struct {
 	PacketMillis int `json:"packet_ms,omitempty"`
 }
 
+// ErrBadFormat says that a format cannot be sent.
+var ErrBadFormat = errors.New("bad format")
+
+// packetMillis is the length of the packets we send.
+func (f Format) packetMillis() (int, error) {
+	switch f.PacketMillis {
+	case 0:
+		return 20, nil
+	case 10, 20, 30, 40:
+		return f.PacketMillis, nil
+	}
+	return 0, fmt.Errorf("send packets of %d ms: %w", f.PacketMillis, ErrBadFormat)
+}
+
 // Stats are the figures of one stream since its start.
 type Stats struct {
-	// Received counts packets that were played or could have been; Lost those that never came.
+	// Received counts all packets of the stream, Lost those that never came.
 	Received uint64 `json:"received"`
 	Lost     uint64 `json:"lost"`
 	// Late came after their time, Duplicate came twice, Bad could not be read.
@@ -26,7 +45,7 @@ type Stats struct {
 	Strangers uint64 `json:"strangers"`
 	// LossPercent is of the last five seconds, 0 to 100.
 	LossPercent float64 `json:"loss_percent"`
-	// JitterMillis is RFC 3550's estimate; DelayMillis how long audio waits here before it is played.
+	// JitterMillis is RFC 3550's estimate; DelayMillis how long packets wait here before they are played.
 	JitterMillis float64 `json:"jitter_ms"`
 	DelayMillis  float64 `json:"delay_ms"`
 	// ConcealedMillis of audio were made up because packets were missing.

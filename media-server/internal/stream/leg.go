@@ -1,8 +1,14 @@
 package stream
 
 import (
+	"errors"
+	"net"
 	"net/netip"
+	"slices"
+	"sync"
+	"time"
 
+	"guichet/mediaserver/internal/audio"
 	"guichet/mediaserver/internal/media"
 )
 
@@ -26,59 +32,232 @@ type Session struct {
 	Theirs *Crypto `json:"theirs,omitempty"`
 }
 
-// Snapshot is all that a Leg needs to go on after the end of the process. It holds keys: keep it in a file
-// that only we may read.
-type Snapshot struct {
-	Port    int     `json:"port"`
-	Session Session `json:"session"`
-	// AtMillis is when it was taken, by the clock that runs since the host's start.
-	AtMillis int64 `json:"at_ms"`
-	// SSRC, Index (sequence number with its roll-overs), Timestamp of the next packet we send.
-	SSRC      uint32 `json:"ssrc"`
-	Index     uint64 `json:"index"`
-	Timestamp uint32 `json:"timestamp"`
-	RTCPIndex uint32 `json:"rtcp_index,omitempty"`
-	// Source is the learnt source of the far side's packets, with its SSRC and index.
-	Source      netip.AddrPort `json:"source"`
-	RemoteSSRC  uint32         `json:"remote_ssrc,omitempty"`
-	RemoteIndex uint64         `json:"remote_index,omitempty"`
-}
-
 // Leg is the audio of one phone call: a media.Port with UDP sockets of its own.
-type Leg struct{}
+type Leg struct {
+	id       string
+	port     int
+	notices  Notices
+	rtcp     *net.UDPConn
+	receiver *Receiver
+	sender   *Sender
+	out      *outlet
+	closed   chan struct{}
+	done     sync.WaitGroup
+	once     sync.Once
+
+	mu      sync.Mutex
+	session Session
+	ready   bool // Configure was called
+	latch   latch
+	in      pair
+	outRTCP pair // only its RTCP context; the other one is the outlet's
+	resume  resume
+	plain   []byte
+	bad     uint64
+	reports reports
+}
 
 var _ media.Port = (*Leg)(nil)
 
 // Open binds a free pair of ports. Nothing is received or sent before Configure.
-func Open(ports *Ports, id string, notices Notices) (*Leg, error) { return &Leg{}, nil }
+func Open(ports *Ports, id string, notices Notices) (*Leg, error) {
+	rtp, rtcp, port, err := ports.open()
+	if err != nil {
+		return nil, err
+	}
+	l, err := newLeg(id, notices, rtp, rtcp, port)
+	if err != nil {
+		return nil, err
+	}
+	l.start()
+	return l, nil
+}
 
-// Restore binds the ports of the snapshot again and goes on where the leg stood.
-func Restore(ports *Ports, id string, notices Notices, s Snapshot) (*Leg, error) { return &Leg{}, nil }
+func newLeg(id string, notices Notices, rtp, rtcp *net.UDPConn, port int) (*Leg, error) {
+	l := &Leg{
+		id: id, port: port, notices: notices, rtcp: rtcp, out: &outlet{conn: rtp}, closed: make(chan struct{}),
+		plain: make([]byte, 0, maxRTPPacket),
+	}
+	first := Format{Codec: "PCMA", PT: 8} // until Configure
+	receiver, err := NewReceiver(first, notices)
+	if err == nil {
+		l.receiver = receiver
+		l.sender, err = NewSender(first, l.out)
+	}
+	if err == nil {
+		l.reports, err = newReports()
+	}
+	if err != nil {
+		return nil, errors.Join(err, rtp.Close(), rtcp.Close())
+	}
+	l.receiver.setReceiving(false)
+	l.sender.SetSending(false)
+	return l, nil
+}
+
+// start starts the read loops, which Close ends.
+func (l *Leg) start() {
+	l.done.Go(l.readRTP)
+	l.done.Go(l.readRTCP)
+}
 
 // Configure applies what an offer and answer agreed on: first, and again at each re-INVITE. Another Remote
 // than before makes the leg learn its source again. On an error nothing has changed.
-func (l *Leg) Configure(s Session) error { return nil }
+func (l *Leg) Configure(s Session) error {
+	if _, err := audio.New(s.Format.Codec); err != nil {
+		return err
+	}
+	if _, err := s.Format.packetMillis(); err != nil {
+		return err
+	}
+	if (s.Local == nil) != (s.Theirs == nil) {
+		return ErrBadCrypto
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	local, theirs := !s.Local.equal(l.session.Local), !s.Theirs.equal(l.session.Theirs)
+	out, err := s.Local.contexts()
+	if err != nil {
+		return err
+	}
+	in, err := s.Theirs.contexts()
+	if err != nil {
+		return err
+	}
+	if local {
+		l.outRTCP = out
+		l.sender.rewind()
+		l.out.encrypt(out.rtp, l.sender.ssrc, 0)
+	}
+	if theirs {
+		l.in, l.resume = in, resume{}
+	}
+	l.apply(s)
+	return nil
+}
+
+// apply takes over a session whose keys are in place already.
+func (l *Leg) apply(s Session) {
+	s.Known = slices.Clone(s.Known)
+	l.session, l.ready = s, true
+	l.latch.signal(s.Remote, s.Known)
+	l.redirect()
+	// Both were checked: they cannot fail.
+	_ = l.receiver.SetFormat(s.Format)
+	_ = l.sender.SetFormat(s.Format)
+	l.receiver.setReceiving(s.Receive)
+	l.sender.SetSending(s.Send)
+}
+
+// redirect sends our packets to the learnt source, or to where SDP says.
+func (l *Leg) redirect() {
+	if l.latch.source.IsValid() && !l.latch.learning {
+		l.out.direct(l.latch.source)
+	} else {
+		l.out.direct(l.latch.signalled)
+	}
+}
+
+// readRTP is the read loop of the RTP socket.
+func (l *Leg) readRTP() {
+	buffer := make([]byte, maxRTPPacket)
+	for {
+		n, from, err := l.out.conn.ReadFromUDPAddrPort(buffer)
+		switch {
+		case err == nil:
+			l.take(buffer[:n], from)
+		case l.over(err):
+			return
+		}
+	}
+}
+
+// over tells whether a read error means that the leg is closed.
+func (l *Leg) over(err error) bool {
+	select {
+	case <-l.closed:
+		return true
+	default:
+		return errors.Is(err, net.ErrClosed)
+	}
+}
+
+// take takes one packet from the network.
+func (l *Leg) take(packet []byte, from netip.AddrPort) {
+	if isRTCP(packet) {
+		l.takeRTCP(packet, from, true)
+		return
+	}
+	h, payload, ok := parse(packet)
+	now := l.receiver.now()
+	l.mu.Lock()
+	if !l.ready {
+		l.mu.Unlock()
+		return
+	}
+	if ok && l.in.rtp != nil {
+		plain, err := l.resume.decrypt(l.in.rtp, l.plain[:0], packet, h)
+		if err == nil {
+			h, payload, ok = parse(plain)
+		} else {
+			ok = false
+		}
+	}
+	var moved bool
+	switch {
+	case !ok && unmap(from) != l.latch.source:
+		l.latch.strangers++
+	case !ok, !l.receiver.expects(h.payloadType):
+		l.bad++
+		ok = false
+	default:
+		if ok, moved = l.latch.admit(from, h, now, l.in.rtp != nil); moved {
+			l.redirect()
+		}
+	}
+	l.mu.Unlock()
+	if !ok {
+		return
+	}
+	if changed := l.receiver.take(h, payload); (moved || changed) && l.notices.Changed != nil {
+		l.notices.Changed()
+	}
+}
 
 // ID names the endpoint.
-func (l *Leg) ID() string { return "" }
+func (l *Leg) ID() string { return l.id }
 
 // Port is the local RTP port, for SDP.
-func (l *Leg) Port() int { return 0 }
+func (l *Leg) Port() int { return l.port }
 
 // Say implements media.Port.
-func (l *Leg) Say(f *media.Frame) bool { return false }
+func (l *Leg) Say(f *media.Frame) bool { return l.receiver.Say(f) }
 
 // Hear implements media.Port.
-func (l *Leg) Hear(f *media.Frame) {}
+func (l *Leg) Hear(f *media.Frame) { l.sender.Hear(f) }
 
 // SendDigits is Sender.SendDigits.
-func (l *Leg) SendDigits(digits string) error { return nil }
+func (l *Leg) SendDigits(digits string) error { return l.sender.SendDigits(digits) }
 
 // Stats tells the figures of both directions.
-func (l *Leg) Stats() Stats { return Stats{} }
+func (l *Leg) Stats() Stats {
+	stats := l.receiver.Stats()
+	stats.Sent, _ = l.sender.counts()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	stats.Bad += l.bad
+	stats.Strangers = l.latch.strangers
+	stats.RoundTripMillis = float64(l.reports.roundTrip) / float64(time.Millisecond)
+	stats.RemoteLossPercent = l.reports.remoteLoss
+	return stats
+}
 
-// Snapshot tells where the leg stands.
-func (l *Leg) Snapshot() Snapshot { return Snapshot{} }
-
-// Close frees the ports and ends the leg's goroutines; it returns when they have ended.
-func (l *Leg) Close() error { return nil }
+// Close frees the ports and ends the leg. It does not wait for a notice that is under way.
+func (l *Leg) Close() error {
+	var err error
+	l.once.Do(func() {
+		close(l.closed)
+		err = errors.Join(l.out.conn.Close(), l.rtcp.Close())
+	})
+	return err
+}
