@@ -210,13 +210,16 @@ func writeWAV(from, to string) error {
 	return nil
 }
 
-// settle syncs a file to the disk and hashes it.
+// settle makes a file private, syncs it to the disk and hashes it.
 func settle(path string) (sha string, size int64, err error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return "", 0, fmt.Errorf("open the result: %w", err)
 	}
 	defer file.Close()
+	if err := file.Chmod(0o600); err != nil { // ffmpeg lets others read
+		return "", 0, fmt.Errorf("close the result to others: %w", err)
+	}
 	if err := file.Sync(); err != nil {
 		return "", 0, fmt.Errorf("sync the result: %w", err)
 	}

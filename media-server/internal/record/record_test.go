@@ -111,6 +111,9 @@ func (b *bed) checkHash(e protocol.Event) []byte {
 	if hash := sha256.Sum256(data); hex.EncodeToString(hash[:]) != e.SHA256 || int64(len(data)) != e.Bytes {
 		b.t.Fatalf("another file than told: %+v", e)
 	}
+	if info, err := os.Stat(e.Path); err != nil || info.Mode().Perm() != 0o600 {
+		b.t.Fatalf("others may read it: %v", info.Mode())
+	}
 	return data
 }
 
