@@ -30,7 +30,7 @@ func TestIncomingCall(t *testing.T) {
 				t.Errorf("180 and 200 have different tags: %s, %s", ringing.To(), ok.To())
 			}
 			d.taken(ok)
-			p.expect("200 INVITE") // repeated as long as no ACK comes, over TCP too
+			p.again("200 INVITE") // repeated as long as no ACK comes, over TCP too
 			d.send("ACK", "")
 			if e := h.wait(protocol.Answered, told.Endpoint); e.Codec != "PCMA" {
 				t.Errorf("answered %+v", e)
@@ -74,7 +74,7 @@ func TestOutgoingCall(t *testing.T) {
 			}
 			if transport == "udp" {
 				p.reply(invite, 200, "a", p.sdp(1)) // our ACK was lost
-				p.expect("ACK")
+				p.again("ACK")
 			}
 			h.do(h.s.HangUp("leg-1", protocol.Ending{}))
 			p.reply(p.expect("BYE"), 200, "", "")

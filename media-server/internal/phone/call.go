@@ -191,10 +191,10 @@ func (c *Call) leave(who, cause string, code int, bye bool) bool {
 	c.release()
 	c.referLost()
 	c.trunk.limits.done(c.id, time.Now())
-	c.s.deps.Emit(protocol.Event{Kind: protocol.Left, Endpoint: c.id, Who: who, Cause: cause, Code: code})
-	if !bye {
+	if !bye { // first, so that a call whose end was told never comes back
 		c.s.drop(c)
 	}
+	c.s.deps.Emit(protocol.Event{Kind: protocol.Left, Endpoint: c.id, Who: who, Cause: cause, Code: code})
 	return true
 }
 

@@ -7,6 +7,8 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime/pprof"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -84,6 +86,7 @@ func (h *house) close() {
 		}
 	case <-time.After(patience):
 		h.t.Error("Run does not end")
+		_ = pprof.Lookup("goroutine").WriteTo(os.Stderr, 2)
 	}
 	_ = h.keeper.Close()
 }
@@ -164,6 +167,13 @@ func (h *house) wait(kind, endpoint string) protocol.Event {
 			h.t.Fatalf("no event %s of %q; these were told: %v", kind, endpoint, told)
 		}
 	}
+}
+
+// told tells whether an event of a kind was told.
+func (h *house) told(kind string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.ContainsFunc(h.events, func(e protocol.Event) bool { return e.Kind == kind })
 }
 
 // none fails when such an event was told.

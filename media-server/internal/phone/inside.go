@@ -65,7 +65,7 @@ func (s *Server) onBye(req *sip.Request, tx sip.ServerTransaction) {
 	if c == nil {
 		return
 	}
-	s.reply(req, tx, 200)
+	defer s.reply(req, tx, 200)
 	for _, wait := range c.awaited() { // an ACK that was lost does not come any more
 		wait.end()
 	}

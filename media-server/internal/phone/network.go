@@ -26,10 +26,11 @@ func init() {
 
 // network is one bound SIP port.
 type network struct {
-	local sip.Addr // where it is bound
-	port  int
-	serve func(*sipgo.Server) error
-	close func() error
+	local   sip.Addr // where it is bound
+	port    int
+	packets net.PacketConn // of UDP
+	serve   func(*sipgo.Server) error
+	close   func() error
 }
 
 func (s *Server) bind(serve *tls.Config) error {
@@ -43,9 +44,11 @@ func (s *Server) bind(serve *tls.Config) error {
 		if err != nil {
 			return fmt.Errorf("bind sip_udp: %w", err)
 		}
+		_ = conn.SetReadBuffer(4 << 20) // what a flood of strangers fills up, friends lose; the kernel may grant less
 		filtered := &packets{UDPConn: conn, allowed: &s.sources, refusals: &s.refusals}
 		s.networks["udp"] = newNetwork(conn.LocalAddr(), conn.Close,
 			func(server *sipgo.Server) error { return server.ServeUDP(filtered) })
+		s.networks["udp"].packets = filtered
 	}
 	for _, each := range []struct{ name, addr string }{{"tcp", s.cfg.SIPTCP}, {"tls", s.cfg.SIPTLS}} {
 		if each.addr == "" {
@@ -80,6 +83,14 @@ func newNetwork(addr net.Addr, closer func() error, serve func(*sipgo.Server) er
 func (s *Server) unbind() {
 	for _, n := range s.networks {
 		_ = n.close()
+	}
+}
+
+// known tells the stack of our UDP port before the port is served, so that the first request leaves from it.
+func (s *Server) known() {
+	if n := s.networks["udp"]; n != nil {
+		addr := n.local.String()
+		s.ua.TransportLayer().Pool("udp").Add(addr, &sip.UDPConnection{PacketConn: n.packets, PacketAddr: addr, Listener: true})
 	}
 }
 

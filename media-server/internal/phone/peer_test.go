@@ -44,6 +44,7 @@ type peer struct {
 	conns     []net.Conn
 	media     *net.UDPConn
 	crypto    string // a=crypto of its SDP
+	seen      map[string]bool
 	codecs    string // payload types and rtpmap lines of its SDP
 }
 
@@ -60,7 +61,7 @@ func newPeer(t *testing.T, transport string, s *Server, certs *certificates) *pe
 
 func newPeerAt(t *testing.T, ip net.IP, transport string, s *Server, certs *certificates) *peer {
 	t.Helper()
-	p := &peer{t: t, transport: transport, inbox: make(chan message, 256), codecs: "8 0 101"}
+	p := &peer{t: t, transport: transport, inbox: make(chan message, 256), seen: map[string]bool{}, codecs: "8 0 101"}
 	if s != nil {
 		p.server = fmt.Sprintf("127.0.0.1:%d", s.Port(transport))
 	}
@@ -197,15 +198,29 @@ func kind(msg sip.Message) string {
 	return "?"
 }
 
-// expect waits for a message of one of these kinds and drops others.
+// expect waits for a message of one of these kinds and drops others, repetitions of what it gave before too.
 func (p *peer) expect(kinds ...string) message {
+	p.t.Helper()
+	return p.next(false, kinds)
+}
+
+// again is expect, but a repetition is as good.
+func (p *peer) again(kinds ...string) message {
+	p.t.Helper()
+	return p.next(true, kinds)
+}
+
+func (p *peer) next(repeated bool, kinds []string) message {
 	p.t.Helper()
 	deadline := time.After(patience)
 	var seen []string
 	for {
 		select {
 		case msg := <-p.inbox:
-			if slices.Contains(kinds, kind(msg.Message)) {
+			name := kind(msg.Message)
+			key := name + branch(msg) + msg.To().Value()
+			if slices.Contains(kinds, name) && (repeated || !p.seen[key]) {
+				p.seen[key] = true
 				return msg
 			}
 			seen = append(seen, kind(msg.Message))

@@ -31,12 +31,12 @@ func (s *Server) maintain(t, before *trunk) {
 			}
 		}
 		done := make(chan struct{})
-		s.spawn(func() {
+		go func() { // ends before us
 			defer close(done)
 			if t.OptionsSeconds > 0 {
 				s.keepAlive(ctx, t)
 			}
-		})
+		}()
 		if t.Register {
 			s.register(ctx, t)
 		}

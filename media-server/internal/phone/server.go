@@ -132,6 +132,7 @@ func (s *Server) stack(dial *tls.Config) error {
 		return fmt.Errorf("make the SIP stack: %w", err)
 	}
 	s.ua = ua
+	s.known()
 	if s.server, err = sipgo.NewServer(ua); err != nil {
 		return fmt.Errorf("make the SIP server: %w", err)
 	}

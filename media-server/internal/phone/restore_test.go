@@ -1,0 +1,141 @@
+package phone
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"guichet/mediaserver/internal/protocol"
+)
+
+func (h *house) restart() int {
+	h.t.Helper()
+	h.crash()
+	n, err := h.s.Restore()
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.run()
+	return n
+}
+
+func TestCallsGoOnAfterACrash(t *testing.T) {
+	h := newHouse(t)
+	p := newPeer(t, "udp", h.s, nil)
+	h.put(trunkTo(p, func(doc *protocol.Trunk) { doc.Username, doc.Password = "account", "secret" }))
+	in, inID := h.incoming(p)
+	out := h.outgoing(p, "out")
+	in.send("INVITE", p.sdp(2, "a=sendonly"))
+	p.expect("200 INVITE")
+	in.send("ACK", "")
+	h.wait(protocol.Held, inID)
+	h.do(h.s.Digits(inID, protocol.Digits{Act: "once", Digits: "1", Via: "info"}))
+	p.reply(p.expect("INFO"), 200, "", "")
+	if n := h.restart(); n != 2 {
+		t.Fatalf("%d calls go on", n)
+	}
+	if n := h.s.trunk("carrier").limits.running(); n != 2 {
+		t.Errorf("%d calls are counted", n)
+	}
+	for _, e := range h.s.Endpoints() {
+		if e.ID == inID && (e.State != "held" || e.From != "+33612345678" || !e.Incoming) {
+			t.Errorf("endpoint %+v", e)
+		}
+	}
+	in.send("INVITE", p.sdp(3))
+	p.expect("200 INVITE")
+	in.send("ACK", "")
+	h.wait(protocol.Resumed, inID)
+	h.do(h.s.Digits(inID, protocol.Digits{Act: "once", Digits: "1", Via: "info"}))
+	p.never("INFO", 50*time.Millisecond)
+	out.send("INFO", "Signal=7\r\n", "Content-Type: application/dtmf-relay")
+	p.expect("200 INFO")
+	if e := h.wait(protocol.Digit, "out"); e.Digit != "7" {
+		t.Errorf("digit %+v", e)
+	}
+	h.do(h.s.HangUp("out", protocol.Ending{}))
+	bye := p.expect("BYE")
+	p.reply(bye, 401, "", "", `WWW-Authenticate: Digest realm="x", nonce="n"`)
+	bye = p.expect("BYE")
+	if bye.CallID().Value() != out.callID || header(bye, "Authorization") == "" {
+		t.Errorf("BYE:\n%s", bye)
+	}
+	p.reply(bye, 200, "", "")
+	in.send("BYE", "")
+	p.expect("200 BYE")
+	h.wait(protocol.Left, inID)
+	if n := h.restart(); n != 0 {
+		t.Errorf("%d calls go on after their end", n)
+	}
+}
+
+func TestUnansweredCallsEndAfterACrash(t *testing.T) {
+	h := newHouse(t)
+	p := newPeer(t, "udp", h.s, nil)
+	h.put(trunkTo(p))
+	d := p.call("+33170000000")
+	d.send("INVITE", p.sdp(1))
+	in := h.wait(protocol.Offered, "").Endpoint
+	h.do(h.s.Ring(in))
+	ringing := p.expect("180 INVITE")
+	h.do(h.s.Dial("out", protocol.Dial{Trunk: "carrier", Number: "+33612345678", TimeoutMillis: 20_000}))
+	invite := p.expect("INVITE")
+	p.reply(invite, 180, "a", "")
+	h.wait(protocol.Ringing, "out")
+	if n := h.restart(); n != 0 {
+		t.Fatalf("%d calls go on", n)
+	}
+	for _, id := range []string{in, "out"} {
+		if e := h.wait(protocol.Left, id); e.Who != "network" || e.Cause != "restart" {
+			t.Errorf("left %+v", e)
+		}
+	}
+	refused, cancelled := false, false
+	for !refused || !cancelled {
+		switch msg := p.expect("503 INVITE", "CANCEL"); kind(msg.Message) {
+		case "503 INVITE":
+			refused = true
+			if msg.To().Value() != ringing.To().Value() {
+				t.Errorf("503 of another dialog: %s", msg.To())
+			}
+		case "CANCEL":
+			cancelled = true
+			if branch(msg) != branch(invite) {
+				t.Errorf("CANCEL of another INVITE:\n%s", msg)
+			}
+			p.reply(msg, 200, "", "")
+		}
+	}
+	p.reply(invite, 200, "a", p.sdp(1)) // it crossed with our CANCEL
+	p.expect("ACK")
+	if bye := p.expect("BYE"); !strings.Contains(bye.To().Value(), "tag=a") {
+		t.Errorf("BYE to %s", bye.To())
+	} else {
+		p.reply(bye, 200, "", "")
+	}
+}
+
+func TestAnswerLostInTheCrashIsSaidAgain(t *testing.T) {
+	h := newHouse(t)
+	p := newPeer(t, "udp", h.s, nil)
+	h.put(trunkTo(p))
+	d := p.call("+33170000000")
+	d.send("INVITE", p.sdp(1))
+	id := h.wait(protocol.Offered, "").Endpoint
+	h.do(h.s.Answer(id))
+	ok := p.expect("200 INVITE")
+	h.wait(protocol.Answered, id)
+	if n := h.restart(); n != 1 {
+		t.Fatalf("%d calls go on", n)
+	}
+	d.seq--
+	d.send("INVITE", p.sdp(1)) // the caller repeats it: it has seen no answer
+	again := p.expect("200 INVITE")
+	if again.To().Value() != ok.To().Value() || string(again.Body()) != string(ok.Body()) {
+		t.Errorf("another 200:\n%s", again)
+	}
+	d.taken(again)
+	d.send("ACK", "")
+	d.send("BYE", "")
+	p.expect("200 BYE")
+}
