@@ -154,7 +154,7 @@ func (s *Sender) Hear(f *media.Frame) {
 	if s.dialling() {
 		if s.tick <= digitTicks+digitEnds-1 && s.key != ',' {
 			s.sendEvent(units)
-			s.encoded = s.encoded[:0]
+			s.encoded = s.codec.Encode(s.encoded[:0], &silence)[:0] // the codec forgets what was said before
 			return
 		}
 		f = nil
