@@ -52,6 +52,8 @@ async def test_ending_all_sessions_of_somebody_leaves_the_others(opened: Opened)
         ("agent", await sessions.create("agent", ORG, "agent:2", later)),
         ("agent", await sessions.create("agent", "org2", "agent:1", later)),
     ]
+    await sessions.end_all("agent", ORG, "agent:1", but=mine[0])
+    assert [await sessions.find("agent", token) is not None for token in mine] == [True, False, False]
     await sessions.end_all("agent", ORG, "agent:1")
     assert [await sessions.find("agent", token) for token in mine] == [None] * 3
     assert all([await sessions.find(kind, token) for kind, token in kept])

@@ -89,7 +89,7 @@ ADMINISTRATION: dict[str, Ask] = {
 }
 """For administrators, over all clients of their own organisation: they are who gives clearances."""
 
-OWN = ("GET /api/me", "POST /api/sign-out")
+OWN = ("GET /api/me", "POST /api/sign-out", "POST /api/password")
 SIGNING = (
     "POST /api/sign-in", "GET /api/setup", "POST /api/setup", "GET /api/invitations/{token}",
     "POST /api/invitations/{token}",
@@ -227,9 +227,27 @@ async def test_administration_and_oneself(tmp_path: Path, database: str, counted
             me = (await house.http(who).get("/api/me")).json()
             assert (me["organisation"], me["agent"], me["role"]) == (org, who, role)
         await turned_away(house, "GET /api/me", lambda c, *_: c.get("/api/me"), "", "paul")
+        await changing_passwords(house)
         await signing_out(house)
 
     await in_a_house(tmp_path, walls, database, counted)
+
+
+async def changing_passwords(house: House) -> None:
+    """One's own, with the old one; there is no way to name somebody else's."""
+    old, new = "correct horse battery", "another good secret"
+    await house.web.passwords.set("org", "paul", old)
+
+    def change(browser: httpx.AsyncClient, **more: str) -> Awaitable[httpx.Response]:
+        return browser.post("/api/password", json={"old": old, "password": new, **more})
+
+    await turned_away(house, "POST /api/password", lambda c, *_: change(c), "", "paul")
+    for who, more in (("eva", {}), ("ada", {"agent": "paul"}), ("paul", {"old": new})):
+        async with house.unchanged(f"{who} changes paul's password"):
+            assert (await change(house.http(who), **more)).status_code == 422
+    assert await house.web.passwords.verify("org", "paul", old)
+    assert (await change(house.http("paul"))).status_code == 204
+    assert await house.web.passwords.verify("org", "paul", new)
 
 
 async def signing_out(house: House) -> None:

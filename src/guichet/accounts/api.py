@@ -14,6 +14,7 @@ from guichet.accounts.commands import FoundOrganisation
 from guichet.accounts.directory import Directory
 from guichet.accounts.door import Door
 from guichet.accounts.invitations import Invitations
+from guichet.accounts.passwords import Passwords
 from guichet.accounts.permissions import ADMINISTER
 from guichet.accounts.settings import KINDS, Country, Name, TimeZone
 from guichet.accounts.setup import SetUp
@@ -68,6 +69,12 @@ class PasswordBody(Body):
     """The chosen password."""
 
     password: Password
+
+
+class NewPasswordBody(PasswordBody):
+    """The same, with the one it replaces."""
+
+    old: Password
 
 
 class Me(BaseModel):
@@ -128,17 +135,20 @@ class Kinds(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Deps:
-    """What these routes need. `signed_out` is told of each session that ended, to close its sockets."""
+    """What these routes need. `signed_out` is told of each session that ended, to close its sockets;
+    `signed_out_elsewhere` of all sessions of an agent (organisation, agent), but for one token."""
 
     door: Door
     directory: Directory
     sign_in: SignIn
     invitations: Invitations
     set_up: SetUp
+    passwords: Passwords
     reader: Reader
     channel_schemas: dict[str, dict[str, Any]]
     policies: list[str]
     signed_out: Callable[[str], None]
+    signed_out_elsewhere: Callable[[str, str, str], None]
     invitation_path: str = "/desk/invitation/"
 
 
@@ -187,6 +197,18 @@ def _sign_in_routes(api: APIRouter, deps: Deps) -> None:
         if token is not None:
             deps.signed_out(token)
         return response
+
+    @api.post("/password", status_code=204)
+    async def change_password(
+        body: NewPasswordBody, request: Request, access: Access = Depends(door.signed_in)
+    ) -> Response:
+        """One's own; every other session of the agent ends."""
+        address = request.client.host if request.client is not None else ""
+        await deps.sign_in.confirm(access, body.old, address)
+        await deps.passwords.set(access.org, access.agent, body.password)
+        token = await door.end_others(request, access)
+        deps.signed_out_elsewhere(access.org, access.agent, token)
+        return Response(status_code=204)
 
     @api.get("/me")
     async def read_me(access: Access = Depends(door.signed_in)) -> Me:
@@ -245,6 +267,7 @@ def _invitation_routes(api: APIRouter, deps: Deps) -> None:
         door.check_origin(request)
         access = await invitations.accept(token, body.password)
         await door.end_all(access.org, access.agent)
+        deps.signed_out_elsewhere(access.org, access.agent, "")
         await door.open(response, request, access)
         return {"organisation": access.org, "agent": access.agent}
 

@@ -117,6 +117,12 @@ class Door:
         """Signs an agent out everywhere."""
         await self._sessions.end_all(KIND, org, agent)
 
+    async def end_others(self, connection: HTTPConnection, access: Access) -> str:
+        """Signs an agent out everywhere but here; gives the token of here."""
+        token = connection.cookies.get(COOKIE, "")
+        await self._sessions.end_all(KIND, access.org, access.agent, but=token)
+        return token
+
 
 def _foreign() -> Refused:
     return Refused("forbidden", "request.foreign_origin", "this page may not ask that here")

@@ -138,6 +138,12 @@ class Desks:
             if socket.token == token:
                 socket.end("signed_out")
 
+    def signed_out_elsewhere(self, org: str, agent: str, token: str) -> None:
+        """Ends an agent's desks, except those of one session."""
+        for socket in list(self._sockets.get((org, agent), ())):
+            if socket.token != token:
+                socket.end("signed_out")
+
     def close(self) -> None:
         """Says goodbye to everybody: the process stops."""
         self._presence.close()

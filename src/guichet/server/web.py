@@ -52,6 +52,7 @@ class Web:
             sign_in=sign_in,
             invitations=Invitations(node.directory, store.sessions, self.passwords, node.clock),
             set_up=SetUp(node.directory, self.passwords, node.submit),
+            passwords=self.passwords,
             reader=store.reader,
             channel_schemas={
                 name: channel.Settings.model_json_schema()
@@ -59,6 +60,7 @@ class Web:
             },
             policies=sorted(policies()),
             signed_out=self.desks.signed_out,
+            signed_out_elsewhere=self.desks.signed_out_elsewhere,
         )
         reads = desk.Deps(
             door=self.door,

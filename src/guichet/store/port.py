@@ -237,7 +237,9 @@ class Sessions(Protocol):
         """True for exactly one caller when the token was valid: so a one-time link is used up."""
         ...
 
-    async def end_all(self, kind: str, org: str, actor: str) -> None: ...
+    async def end_all(self, kind: str, org: str, actor: str, *, but: str = "") -> None:
+        """All of one actor, except one token."""
+        ...
 
 
 class Secrets(Protocol):

@@ -50,7 +50,6 @@ class Sessions:
         sql = "DELETE FROM session WHERE kind = ? AND token = ? AND expires > ? RETURNING kind"
         return bool(await self._side.write(sql, kind, _hash(token), self._clock.now()))
 
-    async def end_all(self, kind: str, org: str, actor: str) -> None:
-        await self._side.write(
-            "DELETE FROM session WHERE org = ? AND actor = ? AND kind = ?", org, actor, kind
-        )
+    async def end_all(self, kind: str, org: str, actor: str, *, but: str = "") -> None:
+        sql = "DELETE FROM session WHERE org = ? AND actor = ? AND kind = ? AND token <> ?"
+        await self._side.write(sql, org, actor, kind, _hash(but))

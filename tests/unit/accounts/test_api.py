@@ -47,16 +47,19 @@ class Web:
         self.follow()
         self.passwords = Passwords(store.secrets)
         self.ended: list[str] = []
+        self.elsewhere: list[tuple[str, str, str]] = []
         deps = Deps(
             door=Door(store.sessions, self.directory, self.clock),
             directory=self.directory,
             sign_in=SignIn(self.directory, self.passwords, self.clock),
             invitations=Invitations(self.directory, store.sessions, self.passwords, self.clock),
             set_up=SetUp(self.directory, self.passwords, self.submit),
+            passwords=self.passwords,
             reader=cast(Reader, Log(house)),
             channel_schemas={"talk": {"type": "object"}},
             policies=["longest_idle"],
             signed_out=self.ended.append,
+            signed_out_elsewhere=lambda *of: self.elsewhere.append(of),
         )
         self.app = new_app("0", self.health, list(router(deps).routes))
 
@@ -236,6 +239,49 @@ async def test_an_invitation_works_once(web: Web) -> None:
         again = await other.post(f"/api/invitations/{token}", json={"password": "another secret"})
         assert again.json()["code"] == "invitation.gone"
         assert (await sign_in(other, "eva")).status_code == 200
+
+
+async def test_a_new_password_ends_every_other_session(web: Web) -> None:
+    change = {"old": SECRET, "password": "another good secret"}
+    async with web.client() as here, web.client() as there, web.client() as nobody:
+        await sign_in(here)
+        await sign_in(there)
+        assert (await nobody.post("/api/password", json=change)).json()["code"] == "session.none"
+        for wrong in ("wrong" * 5, "x" * 1_000):
+            answer = await here.post("/api/password", json=change | {"old": wrong})
+            assert (answer.status_code, answer.json()["field"]) == (422, "old")
+            assert answer.json()["code"] == "password.wrong"
+        short = await here.post("/api/password", json=change | {"password": "short"})
+        assert (short.json()["code"], short.json()["limit"]) == ("password.too_short", 10)
+        assert web.elsewhere == []
+        assert (await here.post("/api/password", json=change)).status_code == 204
+        assert (await here.get("/api/me")).status_code == 200, "whoever changed it goes on"
+        assert (await there.get("/api/me")).status_code == 401
+        assert web.elsewhere == [("org", "paul", here.cookies[COOKIE])]
+        assert (await sign_in(there)).json()["code"] == "sign_in.wrong"
+        assert (await sign_in(there, password=change["password"])).status_code == 200
+
+
+async def test_an_old_password_is_not_found_out_by_trying(web: Web) -> None:
+    """An open desk is no way around the limit of signing in."""
+    async with web.client() as browser:
+        await sign_in(browser)
+        guess = {"old": "a wrong guess", "password": "another good secret"}
+        codes = [
+            (await browser.post("/api/password", json=guess)).json()["code"] for _ in range(PER_ACCOUNT + 1)
+        ]
+        assert codes == ["password.wrong"] * PER_ACCOUNT + ["sign_in.too_often"]
+        assert (await browser.post("/api/password", json=guess | {"old": SECRET})).status_code == 429
+
+
+async def test_an_accepted_invitation_ends_every_session(web: Web) -> None:
+    async with web.client() as ada, web.client() as paul, web.client() as new:
+        await sign_in(ada, "ada")
+        await sign_in(paul)
+        token = (await ada.post("/api/invitations", json={"agent": "paul"})).json()["link"].rsplit("/", 1)[1]
+        assert (await new.post(f"/api/invitations/{token}", json={"password": SECRET})).status_code == 200
+        assert (await paul.get("/api/me")).status_code == 401
+        assert web.elsewhere == [("org", "paul", "")]
 
 
 async def test_an_old_invitation_is_gone(web: Web) -> None:

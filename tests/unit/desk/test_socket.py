@@ -71,6 +71,27 @@ async def test_signing_out_ends_that_sessions_desks_and_no_other(centre: DeskCen
 
 
 @with_centre
+async def test_a_new_password_ends_all_other_desks_at_once(centre: DeskCentre) -> None:
+    now = centre.node.clock.now()
+    await centre.web.passwords.set("org", "paul", "correct horse battery")
+    lost = await centre.node.store.sessions.create("agent", "org", "paul", now + HOUR)
+    mine, other, eva = await centre.desk("paul"), centre.browser(None, token=lost), await centre.desk("eva")
+    await other.frame("hello")
+    change = {"old": "correct horse battery", "password": "another good secret"}
+    assert (await centre.http("paul").post("/api/password", json=change)).status_code == 204
+    assert (await other.frame("bye"))["reason"] == "signed_out"
+    for browser in (mine, eva):
+        browser.send(op="ping")
+        assert (await browser.frame())["op"] == "pong"
+    invited = await centre.http("ada").post("/api/invitations", json={"agent": "paul"})
+    path = "/api/invitations/" + invited.json()["link"].rpartition("/")[2]
+    assert (await centre.http(None).post(path, json={"password": "a third good secret"})).is_success
+    assert (await mine.frame("bye"))["reason"] == "signed_out"
+    eva.send(op="ping")
+    assert (await eva.frame())["op"] == "pong"
+
+
+@with_centre
 async def test_a_session_ended_elsewhere_is_noticed(
     centre: DeskCentre, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,6 +4,7 @@ import { useTranslation } from "react-i18next";
 
 import { settings, useSettings, type Language, type Settings, type Sound } from "../../store/settings.ts";
 import { play } from "../offers/sound.ts";
+import { Password } from "./Password.tsx";
 
 const SOUNDS: readonly Sound[] = ["bell", "two_notes", "knock", "none"];
 
@@ -143,6 +144,9 @@ export default function SettingsPage(): JSX.Element {
             checked={chosen.letters}
             onChange={(event) => choose({ letters: event.currentTarget.checked })}
           />
+        </Choice>
+        <Choice label={t("settings.password")} hint={t("settings.password_hint")}>
+          <Password />
         </Choice>
       </div>
     </div>
