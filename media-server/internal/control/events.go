@@ -20,7 +20,8 @@ const (
 	batch    = 256
 )
 
-// gap is the frame that says: read /v1/state; what follows on this connection follows its Seq.
+// gap is the frame that says: read /v1/state. What is kept follows, from Seq on: not all of it is in the state
+// (a recording that is ready).
 type gap struct {
 	Kind  string `json:"kind"`
 	Epoch string `json:"epoch"`
@@ -48,7 +49,7 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) error {
 	woken, done := s.deps.Journal.Reading()
 	defer done()
 	if _, known := s.deps.Journal.After(after, 0); !known || query.Get("epoch") != s.deps.Journal.Epoch() {
-		reader.at = s.deps.Journal.Seq()
+		reader.at = s.deps.Journal.Oldest()
 		if reader.send(r.Context(), gap{Kind: "gap", Epoch: s.deps.Journal.Epoch(), Seq: reader.at}) != nil {
 			return nil
 		}

@@ -54,6 +54,13 @@ func (j *Journal) Emit(event protocol.Event) {
 // Epoch names this run.
 func (j *Journal) Epoch() string { return j.epoch }
 
+// Oldest is the number of the event before the first that is kept.
+func (j *Journal) Oldest() uint64 {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.last - uint64(len(j.frames))
+}
+
 // Seq is the number of the last event; 0 before the first.
 func (j *Journal) Seq() uint64 {
 	j.mu.Lock()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,11 +24,12 @@ class House:
     @classmethod
     @asynccontextmanager
     async def running(
-        cls, program: Path, folder: Path, *, config: dict[str, Any] | None = None, **trunk: Any
-    ) -> AsyncIterator[House]:
+        cls, program: Path, folder: Path, *, prompts: Mapping[str, int] | None = None,
+        config: Mapping[str, Any] | None = None, **trunk: Any,
+    ) -> AsyncIterator[House]:  # fmt: skip
         with Studio() as studio:
             async with (
-                MediaServer.running(program, folder, **(config or {})) as server,
+                MediaServer.running(program, folder, prompts, **(config or {})) as server,
                 Carrier.running(folder, studio, server) as carrier,
             ):
                 await server.control.trunks(carrier.trunk(**trunk))

@@ -17,15 +17,17 @@ import socket
 import subprocess
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import websockets
-from websockets.asyncio.client import connect
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.protocol import State
 
+from tests.media.support import tones
 from tests.support.ports import listens
 from tests.support.serving import NO_TLS, lasting_port
 from tests.support.waiting import wait_until
@@ -115,24 +117,41 @@ class Events:
     def __init__(self, port: int) -> None:
         self._port = port
         self.all: list[Event] = []
-        self.connected = False
+        self._line: ClientConnection | None = None
+        self._wanted = asyncio.Event()
+        self._wanted.set()
         self._taken: set[int] = set()
         self._epoch, self._seq = "", 0
 
     async def collect(self) -> None:
         while True:
+            await self._wanted.wait()
             try:
                 url = f"ws://127.0.0.1:{self._port}/v1/events?epoch={self._epoch}&after={self._seq}"
+                headers = {"Authorization": f"Bearer {TOKEN}"}
                 async with connect(
-                    url, additional_headers={"Authorization": f"Bearer {TOKEN}"}, max_size=None, proxy=None
+                    url, additional_headers=headers, max_size=None, proxy=None, ping_interval=None
                 ) as line:
-                    self.connected = True
+                    self._line = line
                     async for frame in line:
                         self._take(json.loads(frame))
             except (OSError, websockets.WebSocketException):
                 pass
-            self.connected = False
+            self._line = None
             await wait_until(lambda: listens(self._port), "the server is there again", LIFE_SECONDS)
+
+    @property
+    def connected(self) -> bool:
+        return self._line is not None and self._line.state is State.OPEN
+
+    async def stop(self) -> None:
+        """As if Guichet were gone; what happens meanwhile comes after `go_on`."""
+        self._wanted.clear()
+        if self._line is not None:
+            await self._line.close()
+
+    def go_on(self) -> None:
+        self._wanted.set()
 
     def _take(self, event: Event) -> None:
         self._epoch, self._seq = event["epoch"], event["seq"]
@@ -168,11 +187,16 @@ def _matches(event: Event, kind: str, fields: dict[str, Any]) -> bool:
 class MediaServer:
     """One server. Several lives of it share ports, folders and log."""
 
-    def __init__(self, binary: Path, folder: Path, **config: Any) -> None:
+    def __init__(
+        self, binary: Path, folder: Path, prompts: Mapping[str, int] | None = None, **config: Any
+    ) -> None:
+        """`prompts`: files to be played, each a tone of so many Hz."""
         self.folder = folder
         self.log_file = folder / "media.log"
         self.prompts, self.spool, self.state = folder / "prompts", folder / "spool", folder / "state"
         self.prompts.mkdir(parents=True, exist_ok=True)
+        for name, hertz in (prompts or {}).items():
+            tones.write_wav(self.prompts / name, hertz)
         self.port, self.sip_port, self.web_port = lasting_port(), lasting_port(), lasting_port()
         self.rtp_first = rtp_block()
         self.config = {
@@ -195,9 +219,11 @@ class MediaServer:
 
     @classmethod
     @asynccontextmanager
-    async def running(cls, binary: Path, folder: Path, **config: Any) -> AsyncIterator[MediaServer]:
+    async def running(
+        cls, binary: Path, folder: Path, prompts: Mapping[str, int] | None = None, **config: Any
+    ) -> AsyncIterator[MediaServer]:
         """A started one, whose events are collected; whatever it is doing at the end, it is ended."""
-        server = cls(binary, folder, **config)
+        server = cls(binary, folder, prompts, **config)
         reading = asyncio.ensure_future(server.events.collect())
         try:
             await server.start()
@@ -258,7 +284,6 @@ class MediaServer:
         """kill -9."""
         os.kill(self.pid, signal.SIGKILL)
         assert await self.ended() == -signal.SIGKILL
-        self.events.connected = False
 
     async def stop(self) -> int:
         """SIGTERM, as an operator would; gives its status."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import subprocess
+import wave
 from collections.abc import Iterable
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,10 +24,22 @@ RATES = {"PCMU": 8000, "PCMA": 8000, "G722": 16000}
 def payloads(codec: str, hertz: int, samples: int = 160) -> tuple[bytes, ...]:
     """One second of a tone as RTP payloads, to be sent round and round. `samples`: of the RTP clock, in a packet."""
     rate = RATES[codec]
-    amplitude = 32767 * 10 ** (LOUD_DB / 20)
-    tone = (amplitude * np.sin(2 * np.pi * hertz * np.arange(rate) / rate)).astype(np.int16)
-    data = encode(codec, tone)
+    data = encode(codec, sine(hertz, rate, rate))
     return tuple(data[at : at + samples] for at in range(0, len(data) - samples + 1, samples))
+
+
+def write_wav(file: Path, hertz: int, seconds: float = 1.0, rate: int = 16000) -> None:
+    """A file to be played: a tone, which goes on without a click when it is looped over whole seconds."""
+    with wave.open(str(file), "wb") as out:
+        out.setnchannels(1)
+        out.setsampwidth(2)
+        out.setframerate(rate)
+        out.writeframes(sine(hertz, round(rate * seconds), rate).tobytes())
+
+
+def sine(hertz: int, samples: int, rate: int) -> Samples:
+    amplitude = 32767 * 10 ** (LOUD_DB / 20)
+    return (amplitude * np.sin(2 * np.pi * hertz * np.arange(samples) / rate)).astype(np.int16)
 
 
 def encode(codec: str, samples: Samples) -> bytes:
