@@ -53,6 +53,8 @@ async def run(settings: ProcessSettings, *, demo: bool = False, traffic: bool = 
         console.print(f"[bold]Guichet {node.build}[/bold] answers at {settings.url}")
         for line in shown.lines() if shown is not None else ():
             console.print("  " + line, highlight=False, soft_wrap=True)
+        if node.media_process is not None and node.media_process.program() is None:
+            console.print("  voice is being prepared; everything else is there", style="dim")
         await _serve(_Server(config), listener, node)
 
 
