@@ -43,13 +43,17 @@ type Recorder struct {
 	deps Deps
 	wake chan struct{} // there may be something to encode
 
+	// Until Run: what an earlier process left.
+	left    []string // spools, by id
+	waiting []facts  // results that nobody took away
+
 	mu    sync.Mutex
 	tapes map[string]*Tape // under way, by id
 	ready []string         // ids to encode
 	told  map[string]bool  // ids whose encoding failed and was told
 }
 
-// New makes a Recorder and its folder.
+// New makes a Recorder and its folder, and looks what an earlier one left there.
 func New(deps Deps) (*Recorder, error) {
 	folder, err := filepath.Abs(deps.Folder) // events name it to another process
 	if err != nil {
@@ -59,7 +63,11 @@ func New(deps Deps) (*Recorder, error) {
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return nil, fmt.Errorf("make the spool folder: %w", err)
 	}
-	return &Recorder{deps: deps, wake: make(chan struct{}, 1), tapes: map[string]*Tape{}, told: map[string]bool{}}, nil
+	r := &Recorder{deps: deps, wake: make(chan struct{}, 1), tapes: map[string]*Tape{}, told: map[string]bool{}}
+	if err := r.findLeft(); err != nil {
+		return nil, err
+	}
+	return r, nil
 }
 
 // Free tells whether a recording may begin under this id; ErrDone: there is one that has ended.
@@ -102,7 +110,7 @@ func (r *Recorder) Failed(id, room string, err error) {
 
 // Run writes and encodes until ctx is done; tapes that are under way then are gone on with at the next start.
 func (r *Recorder) Run(ctx context.Context) error {
-	r.findLeft()
+	r.takeUp()
 	var encoding sync.WaitGroup
 	encoding.Go(func() { r.encodeAll(ctx) })
 	defer encoding.Wait()
@@ -169,25 +177,22 @@ func (r *Recorder) encodeLater(id string) {
 	}
 }
 
-// findLeft queues the spools of a process that died, tells again of results that nobody took away, and
-// clears up what belongs to nothing.
-func (r *Recorder) findLeft() {
+// findLeft lists what a process before this one left, before anything is added: spools, and results that
+// nobody took away. It clears up what belongs to nothing.
+func (r *Recorder) findLeft() error {
 	entries, err := os.ReadDir(r.deps.Folder)
 	if err != nil {
-		r.deps.Log.Error("the spool folder cannot be read", "error", err)
-		return
+		return fmt.Errorf("read the spool folder: %w", err)
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	names := map[string]bool{}
 	for _, entry := range entries {
 		names[entry.Name()] = true
 	}
-	for name := range names {
+	for _, entry := range entries {
+		name := entry.Name()
 		path := filepath.Join(r.deps.Folder, name)
-		id, isRaw := strings.CutSuffix(name, rawSuffix)
-		if isRaw && r.tapes[id] == nil {
-			r.encodeLater(id)
+		if id, isRaw := strings.CutSuffix(name, rawSuffix); isRaw {
+			r.left = append(r.left, id)
 		}
 		if strings.HasSuffix(name, partSuffix) {
 			_ = os.Remove(path)
@@ -198,12 +203,27 @@ func (r *Recorder) findLeft() {
 		}
 		facts, _, err := readFacts(path)
 		if err == nil && facts.SHA256 != "" && names[facts.File] {
-			r.deps.Emit(facts.event(r.deps.Folder))
+			r.waiting = append(r.waiting, facts)
 		} else {
 			_ = os.Remove(path)
 		}
 	}
-	slices.Sort(r.ready)
+	return nil
+}
+
+// takeUp tells again of results that nobody took away, and has the spools encoded with which no room goes on.
+func (r *Recorder) takeUp() {
+	for _, facts := range r.waiting {
+		r.deps.Emit(facts.event(r.deps.Folder))
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, id := range r.left {
+		if r.tapes[id] == nil {
+			r.encodeLater(id)
+		}
+	}
+	r.left, r.waiting = nil, nil
 }
 
 // facts are what is known of a recording beside its audio.
