@@ -30,7 +30,8 @@ from guichet.leader.loop import Committed
 MAX_WAITING = 1_000_000
 """Characters (and `PER_FRAME` for each frame) that may wait for a slow peer before it is let go."""
 PER_FRAME = 500
-MAX_SUBSCRIPTIONS = 64
+MAX_SUBSCRIPTIONS = 128
+"""What the highest screen shows at once, one view of each conversation, and room to turn the page."""
 MAX_SOCKETS = 20
 """Open desks of one agent."""
 CHECK_SECONDS = 60.0

@@ -151,7 +151,9 @@ def show_ended(part: Routing, fact: TaskEnded, at: At) -> Iterator[RowOp]:
     if fact.agent is None:
         return
     if fact.outcome == "parked":
-        yield Update(WORK, (fact.agent, fact.task), {"state": "parked", "deadline": None}, known)
+        c = part.conversations.peek(fact.conversation)
+        back = c.parked_until if c is not None else None
+        yield Update(WORK, (fact.agent, fact.task), {"state": "parked", "deadline": back}, known)
     else:
         yield Delete(WORK, (fact.agent, fact.task), known)
     yield from _agent_row(part, at, fact.agent)

@@ -42,8 +42,10 @@ WORK = table(
         "why": "json",
         "forced": "bool",
     },
+    version=2,
 )
-"""What an agent's list shows: offered, assigned, wrapup, parked. `why` is the offer's decision record."""
+"""What an agent's list shows: offered, assigned, wrapup, parked. `deadline` is when that ends, if it does by itself;
+`why` is the offer's decision record."""
 
 # Ids of agents and queues are an organisation's own: two organisations may have the same, hence the key.
 AGENT_STATE = table(

@@ -219,7 +219,8 @@ def test_parked_work_holds_no_capacity_and_comes_back(house: Harness) -> None:
     accept(house, "paul")
     facts = house.do(house.agent("paul"), "park", conversation="c1", until=house.t + HOUR)
     assert names(facts) == ["conversation.parked", "task.ended", "leg.ended"]
-    assert house.row("work", agent="paul")["state"] == "parked"
+    row = house.row("work", agent="paul")
+    assert (row["state"], row["deadline"]) == ("parked", house.t + HOUR)
     assert house.row("agent_state", agent="paul")["load"] == 0
     fired = names(house.advance(HOUR))
     assert "offer.made" in fired

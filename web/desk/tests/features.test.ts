@@ -55,7 +55,9 @@ function canned(id: string, value: Record<string, unknown>): ConfigRow {
 
 describe("the work list", () => {
   const rows = [
-    work("parked", { state: "parked" }),
+    work("parked_long", { state: "parked", deadline: 900 }),
+    work("parked", { state: "parked", deadline: 800 }),
+    work("parked_until_written", { state: "parked" }),
     work("late", { live: false, answer_by: 900 }),
     work("soon", { live: false, answer_by: 100 }),
     work("answered", {}),
@@ -73,7 +75,17 @@ describe("the work list", () => {
 
   test("offers apart; live by the customer's wait, deferred by when the answer is due, parked last", () => {
     expect(sections.offers.map((item) => item.work.conversation)).toEqual(["offer"]);
-    expect(walk(sections)).toEqual(["waits_longer", "waits", "wrap", "answered", "soon", "late", "parked"]);
+    expect(walk(sections)).toEqual([
+      "waits_longer",
+      "waits",
+      "wrap",
+      "answered",
+      "soon",
+      "late",
+      "parked",
+      "parked_long",
+      "parked_until_written",
+    ]);
   });
 
   test("after a close comes whoever waits longest, never the one just closed", () => {

@@ -1,5 +1,5 @@
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { useRef, type JSX, type KeyboardEvent, type ReactNode } from "react";
+import { useEffect, useRef, type JSX, type KeyboardEvent, type ReactNode } from "react";
 
 interface VirtualListProps<Item> {
   items: readonly Item[];
@@ -7,6 +7,8 @@ interface VirtualListProps<Item> {
   /** Height in pixels; measured afterwards where it varies. */
   heightOf(item: Item): number;
   render(item: Item, index: number): ReactNode;
+  /** The item that is brought into sight whenever it becomes another one, by its key. */
+  chosen?: string | undefined;
   /** Read out as the name of the list. */
   label: string;
   className?: string;
@@ -19,7 +21,7 @@ const STEPS: Record<string, number> = { ArrowDown: 1, ArrowUp: -1 };
  * row's control (marked `data-row`) to the next; the list itself is focusable, so that it can be scrolled.
  */
 export function VirtualList<Item>(props: VirtualListProps<Item>): JSX.Element {
-  const { items, keyOf, heightOf, render, label, className = "" } = props;
+  const { items, keyOf, heightOf, render, label, chosen, className = "" } = props;
   const scroller = useRef<HTMLDivElement>(null);
   const virtual = useVirtualizer({
     count: items.length,
@@ -34,6 +36,14 @@ export function VirtualList<Item>(props: VirtualListProps<Item>): JSX.Element {
     },
     overscan: 8,
   });
+
+  const at = chosen === undefined ? -1 : items.findIndex((item) => keyOf(item) === chosen);
+  const there = at >= 0;
+  useEffect(() => {
+    if (at >= 0) virtual.scrollToIndex(at, { align: "auto" });
+    // Only another choice moves the list, not what comes and goes above it.
+    // oxlint-disable-next-line react/exhaustive-deps
+  }, [chosen, there]);
 
   function move(event: KeyboardEvent): void {
     const step = STEPS[event.key];

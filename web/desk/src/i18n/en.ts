@@ -106,7 +106,6 @@ export const en = {
   "work.parked": "Parked",
   "work.queues": "Waiting in the queues",
   "work.wrapup": "Wrap-up",
-  "work.parked_mark": "Parked",
   "work.unread": "Unread",
   "work.we_answered": "We answered",
   "work.no_words": "No message yet",

@@ -112,7 +112,6 @@ export const fr: Record<keyof typeof en, string> = {
   "work.parked": "En attente",
   "work.queues": "Dans les files",
   "work.wrapup": "Post-appel",
-  "work.parked_mark": "En attente",
   "work.unread": "Non lu",
   "work.we_answered": "Nous avons répondu",
   "work.no_words": "Pas encore de message",

@@ -1,8 +1,7 @@
 import { rowKey, theNet } from "../net/index.ts";
 import type { Refusal, ViewName, Views, WireRow } from "@guichet/protocol";
-import { useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
+import { useCallback, useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
 import { createStore, type StoreApi } from "zustand/vanilla";
-import { useStore } from "zustand";
 
 /** The rows of one view and partition as the server last told them. */
 export interface View<Row> {
@@ -22,14 +21,14 @@ interface Open {
 
 /** A view that nobody looks at any more stays subscribed this long: going back is instant. */
 const LINGER = 20_000;
-/** The server allows 64 subscriptions on a socket; beyond this many, nothing lingers. */
-const MANY = 40;
+/** Beyond this many, nothing lingers. */
+const MANY = 64;
+/** As many as the server allows on one socket: what nobody looks at makes room at once. */
+const ROOM = 128;
 
 const open = new Map<string, Open>();
 
-function emptyView(): View<WireRow> {
-  return { rows: [], byKey: new Map(), ready: false, refused: null };
-}
+const EMPTY: View<WireRow> = { rows: [], byKey: new Map(), ready: false, refused: null };
 
 function viewOf(rows: Map<string, WireRow>): View<WireRow> {
   return { rows: [...rows.values()], byKey: rows, ready: true, refused: null };
@@ -56,15 +55,32 @@ export function applyDelta(
 }
 
 function start(view: ViewName, partition: string): Open {
-  const store = createStore<View<WireRow>>(emptyView);
+  const store = createStore<View<WireRow>>(() => EMPTY);
   const end = theNet().link.subscribe({
     view,
     partition,
     snapshot: (rows) => store.setState(applySnapshot(view, rows), true),
     delta: (set, del) => store.setState((state) => applyDelta(view, state, set, del), true),
-    refused: (refused) => store.setState({ ...emptyView(), ready: true, refused }, true),
+    refused: (refused) => store.setState({ ...EMPTY, ready: true, refused }, true),
   });
   return { store, users: 0, end, lingering: undefined };
+}
+
+function nameOf(view: ViewName, partition: string): string {
+  return `${view}\u0000${partition}`;
+}
+
+function finish(name: string, entry: Open): void {
+  clearTimeout(entry.lingering);
+  open.delete(name);
+  entry.end();
+}
+
+function makeRoom(): void {
+  for (const [name, entry] of open) {
+    if (open.size < ROOM) return;
+    if (entry.users === 0) finish(name, entry);
+  }
 }
 
 /** Opens a view, or joins those who look at it already. */
@@ -72,7 +88,8 @@ export function openView(
   view: ViewName,
   partition: string,
 ): { store: StoreApi<View<WireRow>>; release(): void } {
-  const name = `${view}\u0000${partition}`;
+  const name = nameOf(view, partition);
+  if (!open.has(name)) makeRoom();
   const entry = open.get(name) ?? start(view, partition);
   open.set(name, entry);
   entry.users += 1;
@@ -84,10 +101,7 @@ export function openView(
     entry.users -= 1;
     if (entry.users > 0) return;
     const wait = open.size > MANY ? 0 : LINGER;
-    entry.lingering = setTimeout(() => {
-      open.delete(name);
-      entry.end();
-    }, wait);
+    entry.lingering = setTimeout(() => finish(name, entry), wait);
   };
   return { store: entry.store, release };
 }
@@ -98,31 +112,28 @@ export function forgetViews(): void {
   open.clear();
 }
 
-const NOTHING = createStore<View<WireRow>>(emptyView);
-
-function useStoreOf(view: ViewName, partition: string | null): StoreApi<View<WireRow>> {
-  const store = useMemo(() => {
-    if (partition === null) return NOTHING;
-    // Opened here for the first paint, held by the effect below.
-    const { store: found, release } = openView(view, partition);
-    release();
-    return found;
-  }, [view, partition]);
-  useEffect(() => {
-    if (partition === null) return undefined;
-    return openView(view, partition).release;
-  }, [view, partition]);
-  return store;
-}
-
 /** What `select` picks out of a view; drawn again only when that changes. `null` opens nothing. */
 export function useView<V extends ViewName, Picked>(
   view: V,
   partition: string | null,
   select: (state: View<Views[V]>) => Picked,
 ): Picked {
-  const store = useStoreOf(view, partition);
-  return useStore(store as unknown as StoreApi<View<Views[V]>>, select);
+  const watch = useCallback(
+    (changed: () => void) => {
+      if (partition === null) return () => {};
+      const { store, release } = openView(view, partition);
+      const stop = store.subscribe(changed);
+      return () => {
+        stop();
+        release();
+      };
+    },
+    [view, partition],
+  );
+  return useSyncExternalStore(watch, () => {
+    const here = partition === null ? undefined : open.get(nameOf(view, partition));
+    return select((here?.store.getState() ?? EMPTY) as unknown as View<Views[V]>);
+  });
 }
 
 /** The one row of a view that has only one, such as a conversation. */

@@ -93,6 +93,9 @@ export function WorkList({
     const shown = open ? queued.map((task) => ({ kind: "queued" as const, task })) : [];
     return [...mine, { kind: "queues" as const, count: queued.length }, ...shown];
   }, [sections, queued, open]);
+  const mine = lines
+    .flatMap((one) => (one.kind === "item" ? [one.item.work] : []))
+    .find((work) => work.conversation === chosen);
   const nothing = ready && lines.length === 0 && sections.offers.length === 0;
 
   function line(one: Line): JSX.Element {
@@ -132,6 +135,7 @@ export function WorkList({
         <VirtualList
           items={lines}
           keyOf={keyOf}
+          chosen={mine?.task}
           heightOf={(one) => (one.kind === "item" ? rowHeight : one.kind === "queued" ? 36 : 30)}
           label={t("page.work")}
           render={line}

@@ -1,4 +1,4 @@
-import { IconArrowBackUp, IconClockPause, IconHourglass } from "@tabler/icons-react";
+import { IconArrowBackUp, IconHourglass } from "@tabler/icons-react";
 import { memo, type JSX } from "react";
 import { useTranslation } from "react-i18next";
 
@@ -8,6 +8,7 @@ import { ClientMark } from "../../shared/ClientMark.tsx";
 import { Since, Until } from "../../shared/time.tsx";
 import { useSeen } from "../../store/seen.ts";
 import { useConfig } from "../../store/directory.ts";
+import { useOnly } from "../../store/views.ts";
 import { dueAt, type WorkItem } from "./items.ts";
 
 function Clock({ item }: { item: WorkItem }): JSX.Element | null {
@@ -33,13 +34,15 @@ export const WorkRowView = memo(function WorkRowView({
   chosen: boolean;
 }): JSX.Element {
   const { t } = useTranslation();
-  const { work, conversation } = item;
+  const { work } = item;
+  // Each line watches its own conversation, for as long as it is on the screen.
+  const conversation = useOnly("conversation", work.conversation) ?? null;
   const seen = useSeen(work.conversation);
   const unread =
     !chosen && conversation !== null && conversation.last_author === "customer" && conversation.n > seen;
   const ours =
     conversation !== null && conversation.last_author !== "customer" && conversation.last_words !== null;
-  const name = conversation?.customer_name || t("customer.nameless");
+  const name = conversation && (conversation.customer_name || t("customer.nameless"));
   return (
     <To
       to={pathTo("work", work.conversation)}
@@ -54,17 +57,12 @@ export const WorkRowView = memo(function WorkRowView({
           <span className="work-row-name cut">{name}</span>
           <ClientMark client={work.client} />
           <span className="work-row-gap" />
-          <Clock item={item} />
+          <Clock item={{ work, conversation }} />
         </span>
         <span className="work-row-line">
           {work.state === "wrapup" && (
             <span className="tag" data-tone="warn">
               <IconHourglass size={12} aria-hidden /> {t("work.wrapup")}
-            </span>
-          )}
-          {work.state === "parked" && (
-            <span className="tag">
-              <IconClockPause size={12} aria-hidden /> {t("work.parked_mark")}
             </span>
           )}
           {ours && (
@@ -74,7 +72,8 @@ export const WorkRowView = memo(function WorkRowView({
             {conversation?.subject_line && (
               <span className="work-row-subject">{conversation.subject_line} </span>
             )}
-            {conversation?.last_words || (conversation?.subject_line ? "" : t("work.no_words"))}
+            {conversation &&
+              (conversation.last_words || (conversation.subject_line ? "" : t("work.no_words")))}
           </span>
           {unread && (
             <span className="unread">

@@ -3,7 +3,7 @@ import type { ConversationRow, WorkRow } from "@guichet/protocol";
 /** One line of the work list. */
 export interface WorkItem {
   work: WorkRow;
-  /** Null until its row has come. */
+  /** Null while its row is not here: what no one looks at is not asked for. */
   conversation: ConversationRow | null;
 }
 
@@ -21,12 +21,13 @@ const NOBODY_WAITS = Number.MAX_SAFE_INTEGER - 1;
 /** Since when the customer waits for a word of ours; a wrap-up, which has its time, comes before who is answered. */
 function waits(item: WorkItem): number {
   if (item.work.state === "wrapup") return NOBODY_WAITS;
+  // Deferred work is there because an answer is owed.
+  if (item.conversation === null && !item.work.live) return item.work.since;
   return item.conversation?.waiting_since ?? Number.MAX_SAFE_INTEGER;
 }
 
 /** When something must be done about it: the offer ends, the answer is due, it comes back. */
-export function dueAt({ work, conversation }: WorkItem): number | null {
-  if (work.state === "parked") return conversation?.parked_until ?? null;
+export function dueAt({ work }: WorkItem): number | null {
   if (work.state === "assigned") return work.live ? null : (work.answer_by ?? null);
   return work.deadline;
 }
@@ -55,6 +56,18 @@ export function arrange(
   sections.deferred.sort((a, b) => due(a) - due(b) || a.work.since - b.work.since);
   sections.parked.sort((a, b) => due(a) - due(b) || a.work.since - b.work.since);
   return sections;
+}
+
+/** Live conversations whose order by the customer's wait is watched: more than anybody holds at once. */
+const WATCHED = 24;
+
+/** Whose conversation the list itself must know, to order it: offers and what is live. Its lines ask for the rest. */
+export function watched(rows: readonly WorkRow[]): string[] {
+  const told = rows.filter((row) => row.state === "offered" || (row.live && row.state !== "parked"));
+  return told
+    .toSorted((a, b) => a.since - b.since)
+    .slice(0, WATCHED)
+    .map((row) => row.conversation);
 }
 
 /** The order in which the keys walk through the list. */
