@@ -9,6 +9,7 @@ import (
 )
 
 func TestIncomingCall(t *testing.T) {
+	t.Parallel()
 	for _, transport := range []string{"udp", "tcp"} {
 		t.Run(transport, func(t *testing.T) {
 			h := newHouse(t)
@@ -52,6 +53,7 @@ func TestIncomingCall(t *testing.T) {
 }
 
 func TestOutgoingCall(t *testing.T) {
+	t.Parallel()
 	for _, transport := range []string{"udp", "tcp"} {
 		t.Run(transport, func(t *testing.T) {
 			h := newHouse(t)

@@ -20,6 +20,7 @@ func parsed(t *testing.T, text string) *sip.Request {
 }
 
 func TestRefusalsAreToldApart(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	p := newPeer(t, "udp", h.s, nil)
 	h.put(trunkTo(p))
@@ -35,6 +36,7 @@ func TestRefusalsAreToldApart(t *testing.T) {
 }
 
 func TestNobodyAnswers(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	p := newPeer(t, "udp", h.s, nil)
 	h.put(trunkTo(p))
@@ -61,6 +63,7 @@ func TestNobodyAnswers(t *testing.T) {
 }
 
 func TestCancelWaitsAndLosesTheRace(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	p := newPeer(t, "udp", h.s, nil)
 	h.put(trunkTo(p))
@@ -85,6 +88,7 @@ func TestCancelWaitsAndLosesTheRace(t *testing.T) {
 }
 
 func TestSecondForkIsHungUp(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	p := newPeer(t, "udp", h.s, nil)
 	h.put(trunkTo(p))
@@ -110,6 +114,7 @@ func TestSecondForkIsHungUp(t *testing.T) {
 }
 
 func TestNoAckEndsTheCall(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	p := newPeer(t, "udp", h.s, nil)
 	h.put(trunkTo(p))
@@ -127,6 +132,7 @@ func TestNoAckEndsTheCall(t *testing.T) {
 }
 
 func TestReliableProvisionals(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	p := newPeer(t, "udp", h.s, nil)
 	h.put(trunkTo(p))
@@ -169,6 +175,7 @@ func TestReliableProvisionals(t *testing.T) {
 }
 
 func TestHoldAndChanges(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	p := newPeer(t, "udp", h.s, nil)
 	h.put(trunkTo(p))
@@ -220,6 +227,7 @@ func TestHoldAndChanges(t *testing.T) {
 }
 
 func TestLateOffer(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	p := newPeer(t, "udp", h.s, nil)
 	h.put(trunkTo(p))
@@ -250,6 +258,7 @@ func TestLateOffer(t *testing.T) {
 }
 
 func TestRoutesAreFollowed(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	p := newPeer(t, "udp", h.s, nil)
 	proxy := newPeer(t, "udp", h.s, nil)
@@ -285,6 +294,7 @@ func TestRoutesAreFollowed(t *testing.T) {
 }
 
 func TestRedirect(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	p := newPeer(t, "udp", h.s, nil)
 	h.put(trunkTo(p))

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -36,11 +37,14 @@ type house struct {
 	attached map[string]media.Port
 }
 
+var houses atomic.Int32
+
 func newHouse(t *testing.T, change ...func(*config.Config)) *house {
 	t.Helper()
 	cfg := config.New()
 	cfg.SIPUDP, cfg.SIPTCP, cfg.SIPTLS = "127.0.0.1:0", "127.0.0.1:0", ""
-	cfg.RTPFirst, cfg.RTPLast = 40000, 49999
+	cfg.RTPFirst = 24000 + 40*int(houses.Add(1)) // each has its own, so that nobody takes the port of one that restarts
+	cfg.RTPLast = cfg.RTPFirst + 39
 	for _, f := range change {
 		f(&cfg)
 	}

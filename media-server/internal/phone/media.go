@@ -112,7 +112,7 @@ func (c *Call) apply(agreed sdp.Agreed) (held bool, err error) {
 		session.Known = append(session.Known[:len(session.Known):len(session.Known)], own)
 	}
 	if own := c.rec.Local.Crypto; own != nil && agreed.Crypto != nil {
-		session.Local, session.Theirs = srtp(own), srtp(agreed.Crypto)
+		session.Local, session.Theirs = sdes(own), sdes(agreed.Crypto)
 	}
 	if err := c.leg.Configure(session); err != nil {
 		return false, err
@@ -121,7 +121,7 @@ func (c *Call) apply(agreed sdp.Agreed) (held bool, err error) {
 	return agreed.Held(), nil
 }
 
-func srtp(c *sdp.Crypto) *stream.Crypto {
+func sdes(c *sdp.Crypto) *stream.Crypto {
 	return &stream.Crypto{Suite: c.Suite, Key: base64.StdEncoding.EncodeToString(c.Key)}
 }
 

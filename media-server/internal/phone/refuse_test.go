@@ -15,6 +15,7 @@ import (
 )
 
 func TestStrangersHearNothing(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	p := newPeerAt(t, net.IPv4(127, 0, 0, 2), "udp", h.s, nil)
 	friend := newPeer(t, "udp", h.s, nil)
@@ -43,6 +44,7 @@ func TestStrangersHearNothing(t *testing.T) {
 }
 
 func TestTrunkDecidesByNetworkOnly(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	p := newPeer(t, "udp", h.s, nil)
 	for name, allow := range map[string][]string{"empty": nil, "other": {"192.0.2.0/24"}} {
@@ -78,6 +80,7 @@ func credentials(t *testing.T, asked message, uri, user, password string, count 
 }
 
 func TestIncomingDigest(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	p := newPeer(t, "udp", h.s, nil)
 	h.put(trunkTo(p, func(doc *protocol.Trunk) { doc.InUsername, doc.InPassword = "pbx", "secret" }))
@@ -116,6 +119,7 @@ func TestIncomingDigest(t *testing.T) {
 }
 
 func TestNonceExpires(t *testing.T) {
+	t.Parallel()
 	c, now := newChallenger(), time.Now()
 	challenge, err := digest.ParseChallenge(c.challenge("house", false, now))
 	if err != nil {
@@ -145,6 +149,7 @@ func signed(t *testing.T, challenge *digest.Challenge) string {
 }
 
 func TestOutgoingDigest(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	p := newPeer(t, "udp", h.s, nil)
 	h.put(trunkTo(p, func(doc *protocol.Trunk) { doc.Username, doc.Password = "guichet", "secret" }))
@@ -183,6 +188,7 @@ func TestOutgoingDigest(t *testing.T) {
 }
 
 func TestLimits(t *testing.T) {
+	t.Parallel()
 	now := time.Now()
 	l := newLimits(protocol.Trunk{
 		MaxCalls: 2, MaxPerSecond: 100, Countries: []string{"+33", "+3491", "2"}, SpendPerDay: 1,
@@ -243,6 +249,7 @@ func fieldOf(r *protocol.Refusal) string {
 }
 
 func TestLimitsAnswerCallers(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	p := newPeer(t, "udp", h.s, nil)
 	h.put(trunkTo(p, func(doc *protocol.Trunk) { doc.MaxCalls = 1 }))
@@ -274,6 +281,7 @@ func TestLimitsAnswerCallers(t *testing.T) {
 }
 
 func TestBrokenOffersAreRefused(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	p := newPeer(t, "udp", h.s, nil)
 	h.put(trunkTo(p))
@@ -300,6 +308,7 @@ func TestBrokenOffersAreRefused(t *testing.T) {
 }
 
 func TestAddresses(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	p := newPeer(t, "udp", h.s, nil)
 	h.put(trunkTo(p, func(doc *protocol.Trunk) { doc.Username = "account" }))
@@ -319,6 +328,7 @@ func TestAddresses(t *testing.T) {
 }
 
 func TestSharedNetworkFindsTheTrunk(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	a, b := newPeer(t, "udp", h.s, nil), newPeer(t, "udp", h.s, nil)
 	h.put(trunkTo(a), trunkTo(b, func(doc *protocol.Trunk) { doc.ID = "second" }))

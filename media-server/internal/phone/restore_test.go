@@ -20,6 +20,7 @@ func (h *house) restart() int {
 }
 
 func TestCallsGoOnAfterACrash(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	p := newPeer(t, "udp", h.s, nil)
 	h.put(trunkTo(p, func(doc *protocol.Trunk) { doc.Username, doc.Password = "account", "secret" }))
@@ -70,6 +71,7 @@ func TestCallsGoOnAfterACrash(t *testing.T) {
 }
 
 func TestUnansweredCallsEndAfterACrash(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	p := newPeer(t, "udp", h.s, nil)
 	h.put(trunkTo(p))
@@ -116,6 +118,7 @@ func TestUnansweredCallsEndAfterACrash(t *testing.T) {
 }
 
 func TestAnswerLostInTheCrashIsSaidAgain(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	p := newPeer(t, "udp", h.s, nil)
 	h.put(trunkTo(p))

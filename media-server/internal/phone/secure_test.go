@@ -20,6 +20,7 @@ func secureHouse(t *testing.T) (*house, *certificates) {
 const key1 = "WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz"
 
 func TestSecureCalls(t *testing.T) {
+	t.Parallel()
 	h, certs := secureHouse(t)
 	p := newPeer(t, "tls", h.s, certs)
 	p.crypto = "3 AES_CM_128_HMAC_SHA1_32 inline:" + key1
@@ -69,6 +70,7 @@ func TestSecureCalls(t *testing.T) {
 }
 
 func TestConnectionsAreUsedAgain(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	p := newPeer(t, "tcp", h.s, nil)
 	h.put(trunkTo(p))
@@ -88,6 +90,7 @@ func TestConnectionsAreUsedAgain(t *testing.T) {
 }
 
 func TestStrangersConnectionsAreClosed(t *testing.T) {
+	t.Parallel()
 	h, certs := secureHouse(t)
 	for _, transport := range []string{"tcp", "tls"} {
 		p := newPeer(t, transport, h.s, certs)

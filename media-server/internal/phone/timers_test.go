@@ -18,6 +18,7 @@ func quick(h *house, second time.Duration) {
 }
 
 func TestWeRefreshTheSession(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	quick(h, 10*time.Millisecond)
 	p := newPeer(t, "udp", h.s, nil)
@@ -58,6 +59,7 @@ func TestWeRefreshTheSession(t *testing.T) {
 }
 
 func TestTheFarSideRefreshesOrTheCallEnds(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	quick(h, 10*time.Millisecond)
 	p := newPeer(t, "udp", h.s, nil)
@@ -90,6 +92,7 @@ func TestTheFarSideRefreshesOrTheCallEnds(t *testing.T) {
 }
 
 func TestTimerRoles(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	p := newPeer(t, "udp", h.s, nil)
 	for _, c := range []struct {
@@ -117,6 +120,7 @@ func TestTimerRoles(t *testing.T) {
 }
 
 func TestKeepAlive(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	quick(h, 10*time.Millisecond)
 	p := newPeer(t, "udp", h.s, nil)
@@ -145,6 +149,7 @@ func TestKeepAlive(t *testing.T) {
 }
 
 func TestRegistration(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	quick(h, 10*time.Millisecond)
 	p := newPeer(t, "udp", h.s, nil)
@@ -196,6 +201,7 @@ func TestRegistration(t *testing.T) {
 }
 
 func TestTransferOut(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	p := newPeer(t, "udp", h.s, nil)
 	h.put(trunkTo(p))
@@ -235,6 +241,7 @@ func TestTransferOut(t *testing.T) {
 }
 
 func TestTransferIn(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	p := newPeer(t, "udp", h.s, nil)
 	h.put(trunkTo(p))
@@ -262,6 +269,7 @@ func TestTransferIn(t *testing.T) {
 }
 
 func TestDigitsByInfo(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	p := newPeer(t, "udp", h.s, nil)
 	h.put(trunkTo(p))
