@@ -14,9 +14,9 @@ import pytest
 import websockets
 from websockets.asyncio.client import ClientConnection
 
+from guichet.channels.uploads import MAX_FILE
 from guichet.channels.webchat import presence
 from guichet.channels.webchat.identity import Claims, sign
-from guichet.channels.webchat.protocol import MAX_FILE
 from guichet.channels.webchat.socket import BURST
 from guichet.kit import faults
 from guichet.kit.errors import Refused

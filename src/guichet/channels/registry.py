@@ -15,7 +15,9 @@ from guichet.channels.base import Capabilities, Channel, Entry
 from guichet.kit.errors import Refused, invalid
 from guichet.kit.plugins import BrokenPlugin, discover
 
-HOUSE = frozenset({"base", "registry", "delivery", "inbound", "reading", "secrets", "tokens", "work"})
+HOUSE = frozenset(
+    {"base", "registry", "delivery", "inbound", "reading", "secrets", "tokens", "uploads", "work"}
+)
 """Modules of this folder that serve every channel and are none."""
 
 _found: dict[str, Channel] = {}

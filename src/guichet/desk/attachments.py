@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import AsyncIterator
 from typing import Annotated, Any, cast
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from pydantic import BaseModel
 
 from guichet.accounts.access import Access
 from guichet.accounts.permissions import WORK
+from guichet.channels.uploads import take_file
 from guichet.conversations.tables import MESSAGE
 from guichet.desk.http import Deps, Ident, Needs, answer, problems
 from guichet.desk.hub import not_found
 from guichet.desk.reach import conversation_of
-from guichet.kit.errors import Refused, invalid
 from guichet.store.port import Blobs, Row
 
-MAX_BYTES = 25 * 1024 * 1024
 MAX_NAME = 255
 MAX_INLINE = 5 * 1024 * 1024
 """Bytes of a mail's own pictures that are put into its document."""
@@ -45,8 +43,6 @@ MAIL_POLICY = (
     "style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'; frame-ancestors 'self'"
 )
 
-_TYPE = re.compile(r"[a-z0-9.+-]{1,60}/[a-z0-9.+-]{1,60}")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _CID = re.compile(r"""(<img\b[^>]*?\bsrc=)(["'])cid:([^"'<>]{1,255})\2""", re.IGNORECASE)
 
 
@@ -79,17 +75,8 @@ def routes(api: APIRouter, deps: Deps) -> None:
     ) -> Response:
         """The raw file as the body, its name URL-encoded in `X-Filename`. Kept under the customer's key."""
         row = await conversation_of(deps.reader, access, conversation)
-        name = _CONTROL.sub("", unquote(x_filename)).replace("/", "_").replace("\\", "_")[:MAX_NAME]
-        declared = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        length = request.headers.get("content-length", "")
-        if length.isdecimal() and int(length) > MAX_BYTES:
-            raise _too_large()
-        address, size = await deps.blobs.put(str(row["subject"]), _bounded(request))
-        if size == 0:
-            raise invalid("body", "attachment.empty", "choose a file that holds something")
-        kind = declared if _TYPE.fullmatch(declared) else "application/octet-stream"
-        stored = StoredFile(address=address, name=name or "file", type=kind, size=size)
-        response = answer(stored.model_dump())
+        stored = await take_file(request, deps.blobs, str(row["subject"]))
+        response = answer(stored)
         response.status_code = 201
         return response
 
@@ -125,21 +112,6 @@ async def read_file(blobs: Blobs, conversation: Row, address: str) -> bytes:
     if content is None:
         raise not_found()
     return content
-
-
-async def _bounded(request: Request) -> AsyncIterator[bytes]:
-    """The body, until it is too much."""
-    size = 0
-    async for piece in request.stream():
-        size += len(piece)
-        if size > MAX_BYTES:
-            raise _too_large()
-        yield piece
-
-
-def _too_large() -> Refused:
-    remedy = "a file may have 25 MB: send a smaller one, or a link"
-    return Refused("too_large", "attachment.too_large", remedy, field="body", limit=MAX_BYTES)
 
 
 def _file(content: bytes, name: str) -> Response:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from guichet.channels.base import Delivery, Left, Message
+from guichet.channels.uploads import file_name
 from guichet.channels.webchat.identity import Claims, sign, verify
 from guichet.channels.webchat.limits import PerAddress
 from guichet.channels.webchat.protocol import MAX_TEXT, decode, frame_id, inbound
-from guichet.channels.webchat.routes import file_name
 from guichet.kit.clock import SECOND, ManualClock
 from guichet.kit.errors import Refused
 

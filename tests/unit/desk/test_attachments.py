@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from guichet.desk.attachments import MAX_BYTES, picture
+from guichet.channels.uploads import MAX_FILE
+from guichet.desk.attachments import picture
 from guichet.kit.ids import new_id
 from tests.support.desk_centre import DeskCentre, with_centre
 
@@ -22,11 +23,11 @@ async def test_what_is_uploaded_can_be_sent_and_read_again(centre: DeskCentre) -
     await centre.chat("c1")
     await centre.take("c1", "paul")
     paul = centre.http("paul")
-    name = {"X-Filename": "re%C3%A7u%20%22du%22%2F1.png", "Content-Type": "image/png; charset=x"}
+    name = {"X-Filename": "dossier%2Fre%C3%A7u%20%22du%22%3B1.png", "Content-Type": "image/png; charset=x"}
     answer = await paul.post("/api/attachments", params={"conversation": "c1"}, content=PNG, headers=name)
     assert answer.status_code == 201
     file = answer.json()
-    assert (file["name"], file["type"], file["size"]) == ('reçu "du"_1.png', "image/png", len(PNG))
+    assert (file["name"], file["type"], file["size"]) == ('reçu "du";1.png', "image/png", len(PNG))
     message = {"conversation": "c1", "message": new_id(), "text": "voici", "attachments": [file]}
     body = {"name": "send_message", "key": new_id(), "payload": message}
     assert (await paul.post("/api/commands", json=body)).is_success
@@ -68,14 +69,14 @@ async def test_a_file_that_is_too_large_is_stopped_on_the_way(centre: DeskCentre
 
     async def endless() -> AsyncIterator[bytes]:
         nonlocal taken
-        while taken < 2 * MAX_BYTES:
+        while taken < 2 * MAX_FILE:
             taken += 1_000_000
             yield bytes(1_000_000)
 
     answer = await paul.post("/api/attachments", params={"conversation": "c1"}, content=endless())
     assert (answer.status_code, answer.json()["code"]) == (413, "attachment.too_large")
-    assert (answer.json()["field"], answer.json()["limit"]) == ("body", MAX_BYTES)
-    said = {"Content-Length": str(MAX_BYTES + 1)}
+    assert (answer.json()["field"], answer.json()["limit"]) == ("body", MAX_FILE)
+    said = {"Content-Length": str(MAX_FILE + 1)}
     answer = await paul.post("/api/attachments", params={"conversation": "c1"}, content=b"x", headers=said)
     assert answer.status_code == 413
     answer = await paul.post("/api/attachments", params={"conversation": "c1"}, content=b"")

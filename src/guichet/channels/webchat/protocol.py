@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import msgspec
 
 from guichet.channels.base import Delivery, Inbound, Left, Message
+from guichet.channels.uploads import MAX_FILE
 from guichet.events.conversations import Attachment
 from guichet.kit.errors import Refused, invalid
 
@@ -18,8 +19,6 @@ MAX_TEXT = 32 * 1024
 MAX_FRAME = 6 * MAX_TEXT + 16 * 1024
 """Bytes of one frame: JSON may escape each byte of text to six."""
 MAX_ATTACHMENTS = 10
-MAX_FILE = 25 * 1024 * 1024
-"""Bytes of one attachment."""
 
 FrameId = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{1,36}\Z")]
 

@@ -6,14 +6,12 @@ carries the CORS headers of an allowed origin, refusals too.
 
 from __future__ import annotations
 
-import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from urllib.parse import quote, unquote, urlsplit
+from collections.abc import Awaitable, Callable, Sequence
+from urllib.parse import quote, urlsplit
 
 import msgspec
 import structlog
-from starlette.datastructures import Headers
-from starlette.requests import ClientDisconnect, HTTPConnection, Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket
@@ -23,9 +21,9 @@ from guichet.channels.base import Edge, Entry
 from guichet.channels.inbound import language_of
 from guichet.channels.reading import said_before
 from guichet.channels.registry import entry_named
+from guichet.channels.uploads import take_file
 from guichet.channels.webchat.limits import PerAddress
 from guichet.channels.webchat.presence import Presence
-from guichet.channels.webchat.protocol import MAX_FILE
 from guichet.channels.webchat.socket import BURST, PER_SECOND, Talk
 from guichet.channels.webchat.visitors import NAME, OpenRequest, Visit, find_visit, open_visit
 from guichet.kit.errors import HTTP_STATUS, Refused, invalid
@@ -157,15 +155,7 @@ class Pages:
     async def _upload(self, request: Request, entry: Entry) -> Response:
         self._uploads.check(_address(request))
         visit = await self._visit(request, entry)
-        announced = request.headers.get("content-length", "0")
-        if announced.isdigit() and int(announced) > MAX_FILE:
-            raise _file_too_large()
-        name, kind = file_name(request.headers.get("x-filename", "")), _media_type(request.headers)
-        try:
-            address, size = await self._edge.blobs.put(visit.customer, _bounded(request))
-        except ClientDisconnect as error:
-            raise invalid("body", "upload.broken_off", "send the file again") from error
-        return _json({"address": address, "name": name, "type": kind, "size": size}, 201)
+        return _json(await take_file(request, self._edge.blobs, visit.customer), 201)
 
     async def _download(self, request: Request, entry: Entry) -> Response:
         visit = await self._visit(request, entry)
@@ -242,31 +232,6 @@ async def _body(request: Request, limit: int) -> bytes:
         if len(body) > limit:
             raise Refused("too_large", "body.too_large", "send less", field="body", limit=limit)
     return body
-
-
-async def _bounded(request: Request) -> AsyncIterator[bytes]:
-    size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > MAX_FILE:
-            raise _file_too_large()
-        if chunk:
-            yield chunk
-
-
-def _file_too_large() -> Refused:
-    return Refused("too_large", "attachment.too_large", "choose a smaller file", field="body", limit=MAX_FILE)
-
-
-def file_name(header: str) -> str:
-    """The name that an URL-encoded header gives, without folders and control characters, at most 255 long."""
-    name = re.split(r"[/\\]", unquote(header, errors="replace"))[-1]
-    return "".join(c for c in name if c.isprintable()).strip()[:255] or "file"
-
-
-def _media_type(headers: Headers) -> str:
-    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
-    return kind if re.fullmatch(r"[a-z0-9.+-]{1,64}/[a-z0-9.+-]{1,64}", kind) else "application/octet-stream"
 
 
 def _files(value: object) -> list[dict[str, object]]:
