@@ -21,18 +21,6 @@ SHOP = "/demo/shop/corvelle"
 class Demonstration(Serving):
     """`guichet serve --demo`: an invented operator with its history."""
 
-    @classmethod
-    @asynccontextmanager
-    async def running(
-        cls, folder: Path, database_url: str = "sqlite", **settings: object
-    ) -> AsyncIterator[Demonstration]:
-        serving = cls(folder, database_url, **settings)
-        try:
-            await serving.start()
-            yield serving
-        finally:
-            serving.end()
-
     def _popen(self, *arguments: str, faults: str = "") -> subprocess.Popen[bytes]:
         more = ("--demo",) if arguments[0] == "serve" else ()
         return super()._popen(*arguments, *more, faults=faults)

@@ -22,7 +22,7 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import httpx
 
@@ -77,7 +77,7 @@ class Serving:
     @asynccontextmanager
     async def running(
         cls, folder: Path, database_url: str = "sqlite", **settings: object
-    ) -> AsyncIterator[Serving]:
+    ) -> AsyncIterator[Self]:
         """A started one; whatever it is doing at the end, it is ended."""
         serving = cls(folder, database_url, **settings)
         try:
