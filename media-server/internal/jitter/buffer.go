@@ -8,6 +8,7 @@ package jitter
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"guichet/mediaserver/internal/media"
@@ -73,6 +74,9 @@ type Buffer struct {
 	spare []*slot
 	odd   *slot // one that fits no clock we know, kept until the next one tells
 
+	seen   [capacity]int64 // positions of packets that came of late
+	seenAt int
+
 	anchored  bool
 	timestamp uint32 // of the newest packet, and without roll-over
 	extended  int64
@@ -120,6 +124,9 @@ func (b *Buffer) restart() {
 	b.noisePeak, b.muteFrom, b.muteUntil = 0, 0, 0
 	b.odd.Payload = b.odd.Payload[:0]
 	b.anchored, b.next, b.hole = false, math.MinInt64, 0
+	for i := range b.seen {
+		b.seen[i] = math.MinInt64
+	}
 }
 
 // pause ends the tie between what is played and the timestamps.
@@ -140,17 +147,17 @@ func (b *Buffer) place(timestamp uint32) int64 {
 
 func samples(at time.Duration) int64 { return int64(at) / int64(time.Second/media.Rate) }
 
-// Push takes a packet that came at the given time.
-func (b *Buffer) Push(p Packet, at time.Duration) {
+// Push takes a packet that came at the given time; false: it came before.
+func (b *Buffer) Push(p Packet, at time.Duration) bool {
 	if len(p.Payload) == 0 || len(p.Payload) > maxPayload {
-		return
+		return true
 	}
 	now := samples(at)
 	position := b.place(p.Timestamp)
 	if b.delay.known {
 		if off := now - position - b.delay.base(); off > otherClock || off < -otherClock {
 			if !b.confirm(p, now) {
-				return
+				return true
 			}
 			position = b.place(p.Timestamp)
 		}
@@ -159,8 +166,15 @@ func (b *Buffer) Push(p Packet, at time.Duration) {
 	if extended := b.extended + int64(int32(p.Timestamp-b.timestamp)); extended >= b.extended {
 		b.timestamp, b.extended = p.Timestamp, extended
 	}
+	if slices.Contains(b.seen[:], position) {
+		b.stats.Duplicate++
+		return false
+	}
+	b.seen[b.seenAt%capacity] = position
+	b.seenAt++
 	b.delay.arrive(now-position, now)
 	b.insert(p, position, now)
+	return true
 }
 
 // confirm keeps a packet of another clock aside. When the next one agrees with it, the stream has changed its
@@ -173,6 +187,7 @@ func (b *Buffer) confirm(p Packet, now int64) bool {
 			before, arrival := odd.Packet, odd.arrival
 			b.restart()
 			position := b.place(before.Timestamp)
+			b.seen[0], b.seenAt = position, 1
 			b.delay.arrive(arrival-position, arrival)
 			b.insert(before, position, arrival)
 			return true
@@ -196,10 +211,6 @@ func (b *Buffer) insert(p Packet, position, now int64) {
 	at := len(b.queue)
 	for at > 0 && b.queue[at-1].position > position {
 		at--
-	}
-	if at > 0 && b.queue[at-1].position == position {
-		b.stats.Duplicate++
-		return
 	}
 	if len(b.spare) == 0 { // nobody takes them: the oldest goes
 		if at == 0 {

@@ -62,11 +62,26 @@ func (d *delay) arrive(transit, at int64) {
 	case !d.known:
 		d.known, d.shortest, d.current, d.windowStart = true, transit, transit, at
 	case at-d.windowStart > window:
+		before := d.base()
 		d.shortest, d.current, d.windowStart = d.current, transit, at
+		d.shift((d.base() - before) / bucket)
 	default:
 		d.current = min(d.current, transit)
 	}
 	d.learn(transit-d.base(), at)
+}
+
+// shift tells the histogram that the shortest way has become longer: packets are held up by so much less.
+func (d *delay) shift(by int64) {
+	if by <= 0 {
+		return
+	}
+	by = min(by, buckets-1)
+	for _, share := range d.histogram[:by] {
+		d.histogram[by] += share
+	}
+	copy(d.histogram[:], d.histogram[by:])
+	clear(d.histogram[buckets-by:])
 }
 
 // learn takes in how long one packet was held up.

@@ -34,16 +34,30 @@ func (s *sound) Decode(payload []byte, pcm []int16) int {
 	return n
 }
 
-func hum(position int64) int16 {
-	return int16(8000 * math.Sin(2*math.Pi*200*float64(position)/media.Rate))
+var sines = func() (table [4096]float64) {
+	for i := range table {
+		table[i] = math.Sin(2 * math.Pi * float64(i) / float64(len(table)))
+	}
+	return table
+}()
+
+// sine takes turns, not radians.
+func sine(turns float64) float64 {
+	at := (turns - math.Floor(turns)) * float64(len(sines))
+	i := int(at)
+	return sines[i] + (sines[(i+1)%len(sines)]-sines[i])*(at-float64(i))
 }
 
-// voiced is a hum with overtones that rises and falls, as voices do.
+func hum(position int64) int16 {
+	return int16(8000 * sine(200*float64(position)/media.Rate))
+}
+
+// voiced is a hum with overtones that rises and falls, as voices do. Its steepest step is 710.
 func voiced(position int64) int16 {
 	t := float64(position) / media.Rate
-	phase := 2 * math.Pi * (140*t + 8*math.Sin(2*math.Pi*0.7*t))
-	loud := 3000 * (1 + math.Sin(2*math.Pi*3*t))
-	return int16(loud * (math.Sin(phase) + 0.5*math.Sin(2*phase+1) + 0.3*math.Sin(5*phase)) / 1.8)
+	turns := 140*t + 8*sine(0.7*t)
+	loud := 3000 * (1 + sine(3*t))
+	return int16(loud * (sine(turns) + 0.5*sine(2*turns+0.16) + 0.3*sine(5*turns)) / 1.8)
 }
 
 // link is what a network and a sender do to a stream.
@@ -123,6 +137,7 @@ func call(t testing.TB, l link, seed uint64, length time.Duration, signal func(i
 	packets := l.carry(random, length)
 	s := &sound{t: t, signal: signal, last: -1}
 	h := &heard{buffer: New(s), sound: s, sent: len(packets)}
+	first := int64(packets[0].packet.Timestamp-l.timestamp) * 2 // the buffer counts from the one that comes first
 	phase := time.Duration(random.IntN(20000)) * time.Microsecond
 	for now := phase; now < length; now += 20 * time.Millisecond {
 		for ; len(packets) > 0 && packets[0].at <= now; packets = packets[1:] {
@@ -132,7 +147,7 @@ func call(t testing.TB, l link, seed uint64, length time.Duration, signal func(i
 		ok := h.buffer.Pop(now, &f)
 		h.pcm = append(h.pcm, f[:]...)
 		h.silent = append(h.silent, !ok)
-		played := h.buffer.next + int64(h.buffer.voice.made-h.buffer.voice.pending) - media.FrameSamples
+		played := first + h.buffer.next + int64(h.buffer.voice.made-h.buffer.voice.pending) - media.FrameSamples
 		sent := time.Duration(float64(played*int64(time.Second/media.Rate)) / (1 + l.drift*1e-6))
 		delay := now - sent
 		if !h.buffer.playing {

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/pion/rtp"
+
 	"guichet/mediaserver/internal/audio"
 	"guichet/mediaserver/internal/media"
 )
@@ -53,6 +55,7 @@ type Leg struct {
 	outRTCP pair // only its RTCP context; the other one is the outlet's
 	resume  resume
 	plain   []byte
+	scratch rtp.Header
 	bad     uint64
 	reports reports
 }
@@ -61,11 +64,11 @@ var _ media.Port = (*Leg)(nil)
 
 // Open binds a free pair of ports. Nothing is received or sent before Configure.
 func Open(ports *Ports, id string, notices Notices) (*Leg, error) {
-	rtp, rtcp, port, err := ports.open()
+	audioConn, reportConn, port, err := ports.open()
 	if err != nil {
 		return nil, err
 	}
-	l, err := newLeg(id, notices, rtp, rtcp, port)
+	l, err := newLeg(id, notices, audioConn, reportConn, port)
 	if err != nil {
 		return nil, err
 	}
@@ -196,7 +199,7 @@ func (l *Leg) take(packet []byte, from netip.AddrPort) {
 		return
 	}
 	if ok && l.in.rtp != nil {
-		plain, err := l.resume.decrypt(l.in.rtp, l.plain[:0], packet, h)
+		plain, err := l.resume.decrypt(l.in.rtp, l.plain[:0], packet, h, &l.scratch)
 		if err == nil {
 			h, payload, ok = parse(plain)
 		} else {

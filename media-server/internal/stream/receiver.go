@@ -102,13 +102,13 @@ func (r *Receiver) take(h header, payload []byte) (changed bool) {
 	switch {
 	case h.payloadType == r.format.PT:
 		r.account.time(h, now, r.codec.ClockRate())
-		r.buffer.Push(jitter.Packet{Sequence: sequence - r.events, Timestamp: h.timestamp, Payload: payload}, now)
+		r.push(jitter.Packet{Sequence: sequence - r.events, Timestamp: h.timestamp, Payload: payload}, now)
 	case h.payloadType == r.format.EventPT: // not 0: understands saw to that
 		r.events++
 		digit, held = r.digits.packet(h, payload, now)
 		r.mute()
 	default:
-		r.buffer.Push(jitter.Packet{Sequence: sequence - r.events, Timestamp: h.timestamp, Payload: payload, Noise: true}, now)
+		r.push(jitter.Packet{Sequence: sequence - r.events, Timestamp: h.timestamp, Payload: payload, Noise: true}, now)
 	}
 	r.noise = h.payloadType == noiseType && h.payloadType != r.format.PT
 	r.heard = now
@@ -121,6 +121,13 @@ func (r *Receiver) take(h header, payload []byte) (changed bool) {
 		r.notices.Silent(false)
 	}
 	return changed
+}
+
+// push hands a packet to the play-out; one that comes twice does not make up for one that was lost.
+func (r *Receiver) push(p jitter.Packet, now time.Duration) {
+	if !r.buffer.Push(p, now) {
+		r.account.received--
+	}
 }
 
 // belongs tells whether a packet is of this stream; one of another SSRC is when two in a row say so, lest a single

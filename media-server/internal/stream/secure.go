@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/pion/rtp"
 	"github.com/pion/srtp/v3"
 )
 
@@ -75,10 +76,10 @@ type resume struct {
 	index uint64 // expected; 0: nothing to find
 }
 
-// decrypt decrypts a packet with the context of the direction.
-func (r *resume) decrypt(context *srtp.Context, dst, packet []byte, h header) ([]byte, error) {
+// decrypt decrypts a packet with the context of the direction; pion parses its header into scratch.
+func (r *resume) decrypt(context *srtp.Context, dst, packet []byte, h header, scratch *rtp.Header) ([]byte, error) {
 	if r.index == 0 || h.ssrc != r.ssrc {
-		return context.DecryptRTP(dst, packet, nil)
+		return context.DecryptRTP(dst, packet, scratch)
 	}
 	near := (int64(r.index) + int64(int16(h.sequence-uint16(r.index)))) >> 16
 	var err error
@@ -88,7 +89,7 @@ func (r *resume) decrypt(context *srtp.Context, dst, packet []byte, h header) ([
 		}
 		context.SetROC(h.ssrc, uint32(count))
 		var plain []byte
-		if plain, err = context.DecryptRTP(dst, packet, nil); err == nil {
+		if plain, err = context.DecryptRTP(dst, packet, scratch); err == nil {
 			r.index = 0
 			return plain, nil
 		}

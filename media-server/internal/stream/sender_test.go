@@ -166,24 +166,3 @@ func TestSenderRefuses(t *testing.T) {
 		}
 	}
 }
-
-func TestHearDoesNotAllocate(t *testing.T) {
-	s, err := NewSender(phoneFormat, discard{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var f media.Frame
-	n := 0
-	if got := testing.AllocsPerRun(500, func() {
-		if n++; n%100 == 0 {
-			_ = s.SendDigits("1")
-		}
-		s.Hear(&f)
-	}); got != 0 {
-		t.Errorf("%v allocations a frame", got)
-	}
-}
-
-type discard struct{}
-
-func (discard) WriteRTP(*rtp.Packet) error { return nil }
