@@ -88,7 +88,7 @@ func TestICERestartAndMoreSectionsKeepTheEndpoint(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, testConfig())
 	p := newPage(t, h, "b1", pageOptions{}).join()
-	p.speak()
+	p.talk(440)
 	before := p.connect(nil)
 	after := p.connect(&webrtc.OfferOptions{ICERestart: true})
 	if ufrag(before) == ufrag(after) {

@@ -23,14 +23,15 @@ type house struct {
 	cancel context.CancelFunc
 	ended  sync.WaitGroup
 
-	mu       sync.Mutex
-	events   []protocol.Event
-	news     chan struct{} // closed and replaced at each event
+	mu     sync.Mutex
+	events []protocol.Event
+	news   chan struct{} // closed and replaced at each event
+	pages  []*page
+
+	mixing   sync.Mutex
 	ports    map[string]media.Port
 	attached int
-	pages    []*page
-	// heard gets what each port says, in each tick.
-	heard map[string][]media.Frame
+	heard    map[string][]media.Frame // what each port said
 }
 
 func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
@@ -75,15 +76,15 @@ func (h *house) emit(e protocol.Event) {
 }
 
 func (h *house) attach(p media.Port) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
+	h.mixing.Lock()
+	defer h.mixing.Unlock()
 	h.ports[p.ID()] = p
 	h.attached++
 }
 
 func (h *house) detach(id string) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
+	h.mixing.Lock()
+	defer h.mixing.Unlock()
 	delete(h.ports, id)
 }
 
@@ -97,7 +98,7 @@ func (h *house) mix(ctx context.Context) {
 			return
 		case <-ticker.C:
 		}
-		h.mu.Lock()
+		h.mixing.Lock()
 		said := map[string]media.Frame{}
 		for id, port := range h.ports {
 			var f media.Frame
@@ -117,7 +118,7 @@ func (h *house) mix(ctx context.Context) {
 			}
 			port.Hear(&f)
 		}
-		h.mu.Unlock()
+		h.mixing.Unlock()
 	}
 }
 
@@ -147,6 +148,20 @@ func (h *house) waitFor(what string, within time.Duration, is func(protocol.Even
 			h.t.Fatalf("no event %s within %s", what, within)
 		}
 	}
+}
+
+// until waits for a condition on what was said; it is asked with mixing held.
+func (h *house) until(what string, holds func() bool) {
+	h.t.Helper()
+	for limit := time.Now().Add(5 * time.Second); time.Now().Before(limit); time.Sleep(5 * time.Millisecond) {
+		h.mixing.Lock()
+		done := holds()
+		h.mixing.Unlock()
+		if done {
+			return
+		}
+	}
+	h.t.Fatalf("%s: not within 5 s", what)
 }
 
 // count of the events of this kind so far.

@@ -91,7 +91,7 @@ func TestNothingRunsAfterClose(t *testing.T) {
 	b := newPage(t, h, "b", pageOptions{videos: 2, tcp: true}).join()
 	newPage(t, h, "never", pageOptions{videos: 2}).connect(nil)
 	a.film(0)
-	a.speak()
+	a.talk(440)
 	h.SetForwards(forwards(protocol.Forward{From: "a", Kind: "camera", To: "b"}))
 	b.until("a picture", 3*time.Second, func() bool { return len(b.seen["camera"]) > 0 })
 	h.stop()

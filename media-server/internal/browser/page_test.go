@@ -17,30 +17,34 @@ import (
 	"github.com/pion/rtp"
 	"github.com/pion/webrtc/v4"
 
+	"guichet/mediaserver/internal/media"
 	"guichet/mediaserver/internal/protocol"
+	"guichet/mediaserver/internal/stream"
 )
 
 // page is what a browser does, in Go: the three sections and the channel of the convention.
 type page struct {
-	t     *testing.T
-	h     *house
-	id    string
-	pc    *webrtc.PeerConnection
-	marks *webrtc.DataChannel
-	audio *webrtc.TrackLocalStaticRTP
-	video [2]*webrtc.TrackLocalStaticRTP
-	ended sync.WaitGroup
-	stop  context.CancelFunc
-	ctx   context.Context
+	t      *testing.T
+	h      *house
+	id     string
+	pc     *webrtc.PeerConnection
+	marks  *webrtc.DataChannel
+	audio  *microphone
+	sender *stream.Sender
+	video  [2]*webrtc.TrackLocalStaticRTP
+	ended  sync.WaitGroup
+	stop   context.CancelFunc
+	ctx    context.Context
 
-	mu   sync.Mutex
-	seen map[string][]rtp.Packet // by kind: what came in
-	got  chan struct{}           // closed and replaced at each packet and mark
-	open bool                    // the marks channel
-	over bool                    // the connection
-	said []string                // marks that came in
-	plis map[uint32]int
-	remb map[uint32]float32
+	mu    sync.Mutex
+	seen  map[string][]rtp.Packet // by kind: what came in
+	heard []media.Frame
+	got   chan struct{} // closed and replaced at each packet and mark
+	open  bool          // the marks channel
+	over  bool          // the connection
+	said  []string      // marks that came in
+	plis  map[uint32]int
+	remb  map[uint32]float32
 
 	cable *cable
 }
@@ -142,12 +146,17 @@ func newPage(t *testing.T, h *house, id string, o pageOptions) *page {
 		p.over = state == webrtc.PeerConnectionStateClosed
 		p.tell()
 	})
-	p.audio = p.add("audio/G722", 8000, "microphone")
+	p.audio = &microphone{}
+	p.addTrack(p.audio)
 	for range o.videos {
 		p.addVideo(o.codec)
 	}
 	pc.OnTrack(func(track *webrtc.TrackRemote, _ *webrtc.RTPReceiver) {
-		p.ended.Go(func() { p.watch(track) })
+		if track.Kind() == webrtc.RTPCodecTypeAudio {
+			p.ended.Go(func() { p.listen(track) })
+		} else {
+			p.ended.Go(func() { p.watch(track) })
+		}
 	})
 	p.marks, err = pc.CreateDataChannel("marks", nil)
 	if err != nil {
@@ -189,12 +198,17 @@ func (p *page) add(mime string, rate uint32, id string) *webrtc.TrackLocalStatic
 	if err != nil {
 		p.t.Fatal(err)
 	}
+	p.addTrack(track)
+	return track
+}
+
+func (p *page) addTrack(track webrtc.TrackLocal) {
+	p.t.Helper()
 	transceiver, err := p.pc.AddTransceiverFromTrack(track, webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionSendrecv})
 	if err != nil {
 		p.t.Fatal(err)
 	}
 	p.ended.Go(func() { p.reports(transceiver.Sender()) })
-	return track
 }
 
 // reports counts what the server asks the page's senders.
@@ -292,14 +306,6 @@ func (p *page) join() *page {
 	p.connect(nil)
 	p.h.wait(protocol.Connected, p.id, 5*time.Second)
 	return p
-}
-
-// speak sends silence in G.722 until the page ends, as a page with a closed microphone does.
-func (p *page) speak() {
-	p.every(20*time.Millisecond, func(n int) {
-		_ = p.audio.WriteRTP(&rtp.Packet{Header: rtp.Header{Version: 2, SequenceNumber: uint16(n), Timestamp: uint32(n) * 160},
-			Payload: make([]byte, 160)})
-	})
 }
 
 // film sends a video of VP8 shape: 30 pictures a second of two packets, a keyframe when asked or each 300.
