@@ -154,6 +154,8 @@ async def test_a_mail_is_answered_and_stays_one_thread(browser: Browser, post: P
     paul.accept("Bonjour, mon colis à 12 € n'est pas arrivé. Où est-il ?")
     paul.page.see(".thread-header:has-text('Où est mon colis')")
     paul.page.see(".message .file img")
+    paul.page.see(".message-head:has-text('Expéditeur non vérifié')")
+    paul.page.see(f".composer-as:has-text('À {INES}')")
     paul.page.click(".mail-acts [aria-pressed=false]")
     frame = ["frameLocator", ".html-mail iframe"]
     box = paul.page.do(frame, ["locator", "img[alt=colis]"], ["boundingBox"])
@@ -234,6 +236,7 @@ async def test_a_reply_that_cannot_be_delivered_says_why(browser: Browser, post:
 
     reasons = await wait_until(bounced, "both come back", UNDO_AND_DELIVERY)
     assert reasons == ["smtp.5.1.1", "smtp.550"], "once refused at the door, once by a report"
+    assert [row["state"] for row in await post.conversations()] == ["waiting"] * 2, "both are work again"
 
     paul = Agent(browser, post.serving.url)
     paul.sign_in(f"paul@{CLIENT_DOMAIN}", Office.PASSWORD)
