@@ -2,6 +2,7 @@ package phone
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"slices"
 	"sync"
@@ -243,34 +244,51 @@ func (c *Call) exchange(method sip.RequestMethod, fill func(*sip.Request),
 // exchangeIn is exchange in a dialog that may be another fork of the call's; they count together.
 func (c *Call) exchangeIn(d *dialog, method sip.RequestMethod, fill func(*sip.Request),
 	send func(*sip.Request) (*sip.Response, error)) (*sip.Response, error) {
-	c.mu.Lock()
-	c.rec.Dialog.LocalSeq++
-	req, err := c.s.build(d, method, c.rec.Dialog.LocalSeq)
-	c.keepLocked()
-	c.mu.Unlock()
+	req, err := c.next(d, method, fill)
 	if err != nil {
 		return nil, err
 	}
-	req.SetBody(nil)
-	if fill != nil {
-		fill(req)
-	}
+	lost := false
 	for try := 0; ; try++ {
 		res, err := send(req)
-		if err != nil || try == 2 || res.StatusCode != 401 && res.StatusCode != 407 {
+		if errors.Is(err, errUnreachable) && d.Transport != "udp" && !lost { // the connection had ended: over a new one
+			lost = true
+			if req, err = c.next(d, method, fill); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		if err != nil || try == 3 || res.StatusCode != 401 && res.StatusCode != 407 {
 			return res, err
 		}
-		next := req.Clone()
-		if authorize(next, res, c.trunk.Username, c.trunk.Password) != nil {
+		signed := req.Clone()
+		if authorize(signed, res, c.trunk.Username, c.trunk.Password) != nil {
 			return res, nil
 		}
 		c.mu.Lock()
 		c.rec.Dialog.LocalSeq++
-		again(next, c.rec.Dialog.LocalSeq)
+		again(signed, c.rec.Dialog.LocalSeq)
 		c.keepLocked()
 		c.mu.Unlock()
-		req = next
+		req = signed
 	}
+}
+
+// next makes a request with the next number.
+func (c *Call) next(d *dialog, method sip.RequestMethod, fill func(*sip.Request)) (*sip.Request, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.rec.Dialog.LocalSeq++
+	req, err := c.s.build(d, method, c.rec.Dialog.LocalSeq)
+	if err != nil {
+		return nil, err
+	}
+	c.keepLocked()
+	req.SetBody(nil)
+	if fill != nil {
+		fill(req)
+	}
+	return req, nil
 }
 
 // quality tells the figures of the stream.

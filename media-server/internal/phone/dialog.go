@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/emiago/sipgo"
 	"github.com/emiago/sipgo/sip"
@@ -167,11 +168,39 @@ func (s *Server) connected(transport, addr string) bool {
 
 func asBuilt(*sipgo.Client, *sip.Request) error { return nil }
 
-// send runs a transaction that is no INVITE to its final answer.
-func (s *Server) send(ctx context.Context, req *sip.Request) (*sip.Response, error) {
+// Why a request had no answer. The stack's own errors quote the request, numbers and all: they go no further.
+var (
+	errNoAnswer    = errors.New("no answer")
+	errUnreachable = errors.New("the far side cannot be reached")
+)
+
+// connectWithin is how long a connection may take that a request needs.
+const connectWithin = 5 * time.Second
+
+// begins starts a transaction.
+func (s *Server) begins(ctx context.Context, req *sip.Request) (sip.ClientTransaction, error) {
+	ctx, cancel := context.WithTimeout(ctx, connectWithin)
+	defer cancel()
 	tx, err := s.client.TransactionRequest(ctx, req, asBuilt)
 	if err != nil {
-		return nil, fmt.Errorf("send %s: %w", req.Method, err)
+		return nil, fmt.Errorf("send %s: %w", req.Method, errUnreachable)
+	}
+	return tx, nil
+}
+
+// ended is why a transaction ended without a final answer.
+func ended(req *sip.Request, tx sip.ClientTransaction) error {
+	if errors.Is(tx.Err(), sip.ErrTransactionTransport) {
+		return fmt.Errorf("send %s: %w", req.Method, errUnreachable)
+	}
+	return fmt.Errorf("send %s: %w", req.Method, errNoAnswer)
+}
+
+// send runs a transaction that is no INVITE to its final answer.
+func (s *Server) send(ctx context.Context, req *sip.Request) (*sip.Response, error) {
+	tx, err := s.begins(ctx, req)
+	if err != nil {
+		return nil, err
 	}
 	defer tx.Terminate()
 	for {
@@ -181,20 +210,11 @@ func (s *Server) send(ctx context.Context, req *sip.Request) (*sip.Response, err
 				return res, nil
 			}
 		case <-tx.Done():
-			return nil, fmt.Errorf("send %s: %w", req.Method, orTimeout(tx.Err()))
+			return nil, ended(req, tx)
 		case <-ctx.Done():
 			return nil, fmt.Errorf("send %s: %w", req.Method, ctx.Err())
 		}
 	}
-}
-
-var errNoAnswer = errors.New("no answer")
-
-func orTimeout(err error) error {
-	if err == nil {
-		return errNoAnswer
-	}
-	return err
 }
 
 // again makes the same request anew for another try: next number, fresh branch.

@@ -48,7 +48,7 @@ func newHouse(t *testing.T, change ...func(*config.Config)) *house {
 	for _, f := range change {
 		f(&cfg)
 	}
-	h := &house{t: t, state: filepath.Join(t.TempDir(), "state"), cfg: cfg}
+	h := &house{t: t, state: filepath.Join(t.TempDir(), "state"), cfg: cfg, news: make(chan struct{}, 1)}
 	h.build()
 	h.run()
 	return h
@@ -61,7 +61,9 @@ func (h *house) build() {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	h.keeper, h.news, h.attached, h.events = keeper, make(chan struct{}, 1), map[string]media.Port{}, nil
+	h.mu.Lock()
+	h.keeper, h.attached, h.events = keeper, map[string]media.Port{}, nil
+	h.mu.Unlock()
 	h.s, err = New(h.cfg, Deps{Emit: h.emit, Keep: keeper, Attach: h.attach, Detach: h.detach, Log: log})
 	if err != nil {
 		h.t.Fatal(err)

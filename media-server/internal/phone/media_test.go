@@ -49,6 +49,16 @@ func (h *house) echo() {
 	h.t.Cleanup(func() { close(stop); <-ended })
 }
 
+// leg is our description of a call.
+func (h *house) leg(id string) string {
+	h.t.Helper()
+	c, err := h.s.call(id)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return c.body()
+}
+
 // talker is the peer's media: it sends one sound for ever and listens.
 type talker struct {
 	p        *peer

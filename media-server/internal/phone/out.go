@@ -1,6 +1,7 @@
 package phone
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -123,6 +124,7 @@ func (c *Call) run() {
 	defer deadline.Stop()
 	body := c.offer()
 	var credits []sip.Header
+	lost := false
 	for try := 0; try < maxTries; try++ {
 		req, err := c.invite(body, credits)
 		if err != nil {
@@ -133,7 +135,10 @@ func (c *Call) run() {
 		switch {
 		case c.s.ctx.Err() != nil:
 			return
-		case err != nil && tx == nil:
+		case errors.Is(err, errUnreachable) && c.trunk.Transport != "udp" && !lost && !c.isOver():
+			lost = true // the connection had ended unnoticed: over a new one
+			continue
+		case errors.Is(err, errUnreachable):
 			c.fail("network", "unreachable", 0)
 			return
 		case err != nil:
@@ -225,9 +230,9 @@ func (c *Call) invite(body []byte, credits []sip.Header) (*sip.Request, error) {
 // attempt runs one INVITE to its final answer. When the call is given up meanwhile it sends CANCEL, as soon
 // as RFC 3261 (9.1) lets it: after the first provisional answer.
 func (c *Call) attempt(req *sip.Request, deadline *time.Timer) (*sip.Response, sip.ClientTransaction, error) {
-	tx, err := c.s.client.TransactionRequest(c.s.ctx, req, asBuilt)
+	tx, err := c.s.begins(c.s.ctx, req)
 	if err != nil {
-		return nil, nil, fmt.Errorf("send INVITE: %w", err)
+		return nil, nil, err
 	}
 	stop := c.out.stop
 	var giveUp <-chan time.Time
@@ -255,7 +260,7 @@ func (c *Call) attempt(req *sip.Request, deadline *time.Timer) (*sip.Response, s
 			tx.Terminate()
 			return nil, tx, errNoAnswer
 		case <-tx.Done():
-			return nil, tx, orTimeout(tx.Err())
+			return nil, tx, ended(req, tx)
 		case <-c.s.ctx.Done():
 			return nil, tx, c.s.ctx.Err()
 		}

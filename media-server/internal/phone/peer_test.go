@@ -2,17 +2,10 @@ package phone
 
 import (
 	"bytes"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
 	"fmt"
-	"math/big"
 	"net"
 	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -262,13 +255,12 @@ func (p *peer) sdp(version int, more ...string) string {
 
 // side is the peer's view of a dialog.
 type side struct {
-	p                  *peer
-	callID, from, to   string // from and to with their tags
-	target, inviteVia  string
-	seq, inviteSeq     int
-	conn               net.Conn
-	local, remote, uri string
-	routes             []string
+	p                 *peer
+	callID, from, to  string // from and to with their tags
+	target, inviteVia string
+	seq, inviteSeq    int
+	conn              net.Conn
+	routes            []string
 }
 
 // text writes a request of the side; headers are whole lines.
@@ -365,47 +357,4 @@ func (p *peer) called(invite message, totag string) *side {
 		p: p, callID: invite.CallID().Value(), from: invite.To().Value() + ";tag=" + totag, to: invite.From().Value(),
 		target: strings.Trim(header(invite, "Contact"), "<>"), conn: invite.conn, seq: 100,
 	}
-}
-
-type certificates struct {
-	config          *tls.Config
-	certPEM, keyPEM string
-}
-
-// newCertificates makes a certificate for 127.0.0.1 that trusts itself, for both sides.
-func newCertificates(t *testing.T) *certificates {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
-		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	private, err := x509.MarshalECPrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := &certificates{certPEM: filepath.Join(t.TempDir(), "cert.pem"), keyPEM: filepath.Join(t.TempDir(), "key.pem")}
-	certPEM := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-	keyPEM := pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: private})
-	for path, data := range map[string][]byte{c.certPEM: certPEM, c.keyPEM: keyPEM} {
-		if err := os.WriteFile(path, data, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	pair, err := tls.X509KeyPair(certPEM, keyPEM)
-	if err != nil {
-		t.Fatal(err)
-	}
-	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(certPEM)
-	c.config = &tls.Config{Certificates: []tls.Certificate{pair}, RootCAs: roots, ServerName: "127.0.0.1", MinVersion: tls.VersionTLS12}
-	return c
 }

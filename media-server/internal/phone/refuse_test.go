@@ -20,12 +20,20 @@ func TestStrangersHearNothing(t *testing.T) {
 	p := newPeerAt(t, net.IPv4(127, 0, 0, 2), "udp", h.s, nil)
 	friend := newPeer(t, "udp", h.s, nil)
 	h.put(trunkTo(friend))
+	h.echo()
 	d, id := h.incoming(friend)
+	talk := friend.talks(h.leg(id))
+	talk.heard(400 * time.Millisecond)
+	sound := make(chan int)
+	go func() { sound <- talk.heard(time.Second) }()
 	pace := time.NewTicker(time.Millisecond)
 	defer pace.Stop()
 	for range 1000 {
 		<-pace.C
 		p.call("+33170000000").send("INVITE", p.sdp(1))
+	}
+	if n := <-sound; n < 40 {
+		t.Errorf("%d of 50 packets of the running call came back meanwhile", n)
 	}
 	count := 0
 	for count < 900 { // the kernel may drop some

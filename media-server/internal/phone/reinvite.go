@@ -71,6 +71,10 @@ func (c *Call) settle() {
 // changed applies a re-INVITE or UPDATE and makes its 200; nil when it was refused, which is answered here.
 // late: the request had no offer, ours is in the 200.
 func (c *Call) changed(req *sip.Request, tx sip.ServerTransaction) (res *sip.Response, held, late bool) {
+	if unknown := unsupported(req); unknown != "" {
+		c.s.reply(req, tx, 420, sip.NewHeader("Unsupported", unknown))
+		return nil, false, false
+	}
 	timer, ok := c.s.timerOffered(req, c.trunk)
 	if !ok {
 		c.s.reply(req, tx, 422, sip.NewHeader("Min-SE", c.s.minSE()))
@@ -188,9 +192,9 @@ func (c *Call) takeAnswer(res *sip.Response) error {
 
 // inviteOnce runs one INVITE transaction of a running call, its ACK included.
 func (c *Call) inviteOnce(req *sip.Request) (*sip.Response, error) {
-	tx, err := c.s.client.TransactionRequest(c.s.ctx, req, asBuilt)
+	tx, err := c.s.begins(c.s.ctx, req)
 	if err != nil {
-		return nil, fmt.Errorf("send INVITE: %w", err)
+		return nil, err
 	}
 	for {
 		select {
@@ -209,7 +213,7 @@ func (c *Call) inviteOnce(req *sip.Request) (*sip.Response, error) {
 			c.s.ack(&d, req)
 			return res, nil
 		case <-tx.Done():
-			return nil, fmt.Errorf("send INVITE: %w", orTimeout(tx.Err()))
+			return nil, ended(req, tx)
 		case <-c.s.ctx.Done():
 			return nil, c.s.ctx.Err()
 		}

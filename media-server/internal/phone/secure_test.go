@@ -87,6 +87,9 @@ func TestConnectionsAreUsedAgain(t *testing.T) {
 		t.Error("the closed connection speaks")
 	}
 	p.reply(second, 200, "", "")
+	h.wait(protocol.Left, "two")
+	p.hangUpConnections()
+	h.outgoing(p, "three")
 }
 
 func TestStrangersConnectionsAreClosed(t *testing.T) {
