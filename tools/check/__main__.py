@@ -1,4 +1,4 @@
-"""`python -m tools.check all|quick|lint|types|web|tests`: goes on after a failure, so that one run tells all."""
+"""`python -m tools.check all|quick|lint|types|web|media|tests`: goes on after a failure, so that one run tells all."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+
+from tools.setup import media
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
@@ -32,6 +34,13 @@ LINT = (
 )
 TYPES = (Step("types", ("mypy", *PYTHON)),)
 WEB = (Step("web", ("npm", "run", "--silent", "check"), "web"),)
+MEDIA = (
+    Step("go format", ("sh", "-c", "gofmt -l . | tee /dev/stderr | (! grep -q .)"), "media-server"),
+    Step("go vet", ("go", "vet", "./..."), "media-server"),
+    Step("staticcheck", ("go", "tool", "staticcheck", "./..."), "media-server"),
+    Step("go tests", ("go", "test", "-race", "-timeout", "240s", "./..."), "media-server"),
+    Step("go fuzz", ("python", "-m", "tools.check.fuzz")),
+)
 WORKERS = str(min(4, max(2, os.cpu_count() or 2)))
 TESTS = (
     Step(
@@ -48,15 +57,18 @@ GOALS = {
     "lint": LINT,
     "types": TYPES,
     "web": WEB,
+    "media": MEDIA,
     "tests": TESTS,
     "quick": LINT + TYPES + QUICK,
-    "all": LINT + TYPES + WEB + TESTS,
+    "all": LINT + TYPES + WEB + MEDIA + TESTS,
 }
 
 
 def main() -> int:
     steps = GOALS[sys.argv[1] if len(sys.argv) > 1 else "all"]
-    os.environ["PATH"] = f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}"
+    os.environ["PATH"] = os.pathsep.join((str(BIN), str(media.go().parent), os.environ.get("PATH", "")))
+    os.environ.setdefault("GOTOOLCHAIN", "local")
+    os.environ.setdefault("GOFLAGS", "-buildvcs=false")
     results = [(step, *_run(step)) for step in steps]
     print(
         "\n".join(

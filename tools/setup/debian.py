@@ -17,6 +17,8 @@ PACKAGES = {
     "dovecot-imapd": "/usr/lib/dovecot/imap",
     "sip-tester": "/usr/bin/sipp",
     "ffmpeg": "/usr/bin/ffmpeg",
+    "gcc": "/usr/bin/gcc",  # for Go's race detector
+    "libc6-dev": "/usr/include/stdio.h",
 }
 """Debian's package and a file that shows it is there."""
 
