@@ -43,9 +43,3 @@ def measure(
     sent = [page.evaluate("() => window.sent") for page in pages]
     seen = [page.evaluate("() => window.seen") for page in pages]
     return [seen[1 - n % 2][str(n)] - sent[n % 2][str(n)] for n in range(count)]
-
-
-def percentile(values: list[float], share: float) -> float:
-    """The smallest value that at least `share` of all do not exceed."""
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]

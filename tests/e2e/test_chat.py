@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from bench.measure import percentile
 from tests.e2e.browser import Browser
 from tests.e2e.demonstration import Agent, Demonstration, Visitor, quiet
-from tests.e2e.latency import measure, percentile
+from tests.e2e.latency import measure
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.xdist_group("browser"), pytest.mark.timeout(240)]
 
