@@ -17,7 +17,7 @@ ARGS   ?=
 help:
 	@echo "make run    build what is stale and serve a demonstration centre (ARGS=... go to guichet serve)"
 	@echo "make test   everything CI runs          make quick  lint, types and the quick tests"
-	@echo "make bench  rewrite bench/RESULTS.md    make soak   the long fault runs"
+	@echo "make bench  rewrite bench/RESULTS.md    make soak   100 kills on each engine, long random searches"
 	@echo "make fmt    format and fix              make setup  only install what development needs"
 
 run:
@@ -49,7 +49,7 @@ bench:
 
 soak:
 	@$(SETUP) test
-	@GUICHET_SOAK=1 $(BIN)/python -m pytest -m fault --soak $(ARGS)
+	@$(BIN)/python -m pytest --soak -m "fault or property" $(ARGS)
 
 fmt: setup
 	@$(BIN)/ruff check --fix-only --quiet src tests tools bench
