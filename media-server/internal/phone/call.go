@@ -140,18 +140,31 @@ func (c *Call) keepLocked() {
 	}
 }
 
-// set changes the state, saves it and tells it.
-func (c *Call) set(state string, event protocol.Event) bool {
+// become changes the state and saves it; false when the call is over.
+func (c *Call) become(state string) bool {
 	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.becomeLocked(state)
+}
+
+func (c *Call) becomeLocked(state string) bool {
 	if c.over {
-		c.mu.Unlock()
 		return false
 	}
 	c.rec.State = state
 	c.keepLocked()
+	return true
+}
+
+// set is become, and tells it.
+func (c *Call) set(state string, event protocol.Event) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.becomeLocked(state) {
+		return false
+	}
 	event.Endpoint = c.id
 	c.s.deps.Emit(event) // under the lock: nothing of this call is told after its "left"
-	c.mu.Unlock()
 	return true
 }
 

@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"guichet/mediaserver/internal/protocol"
 )
 
@@ -60,6 +62,44 @@ func (r *refusals) due(now time.Time, every time.Duration) {
 	for key, n := range count {
 		r.emit(protocol.Event{Kind: protocol.Refused, Trunk: key[0], Cause: key[1], Count: n})
 	}
+}
+
+// Challenges that one address gets, and how many addresses are told apart; all others share one measure.
+const (
+	challengesPerSecond = 20
+	maxPaced            = 4096
+)
+
+// pace bounds how often an address is asked for its credentials: each question that nobody answers is kept and
+// repeated for half a minute, which is what a scanner in a wide network would make us do.
+type pace struct {
+	mu     sync.Mutex
+	byAddr map[netip.Addr]*rate.Limiter
+	rest   *rate.Limiter
+	swept  time.Time
+}
+
+func newPace() *pace {
+	return &pace{byAddr: map[netip.Addr]*rate.Limiter{}, rest: rate.NewLimiter(challengesPerSecond, challengesPerSecond)}
+}
+
+func (p *pace) allow(addr netip.Addr, now time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if now.Sub(p.swept) > time.Minute { // who was quiet so long begins anew
+		clear(p.byAddr)
+		p.swept = now
+	}
+	limiter := p.byAddr[addr]
+	switch {
+	case limiter != nil:
+	case len(p.byAddr) < maxPaced:
+		limiter = rate.NewLimiter(challengesPerSecond, challengesPerSecond)
+		p.byAddr[addr] = limiter
+	default:
+		limiter = p.rest
+	}
+	return limiter.AllowN(now, 1)
 }
 
 // packets drops what strangers send before the SIP stack sees it: no parsing, no transaction, no answer.

@@ -31,6 +31,9 @@ func (s *Server) onInvite(req *sip.Request, tx sip.ServerTransaction) {
 	if s.merged(req, tx) {
 		return
 	}
+	if t.InUsername != "" && !s.credited(req, tx, t) {
+		return
+	}
 	localTag := random(8)
 	req.To().Params.Add("tag", localTag) // the answers the stack gives by itself carry it too
 	s.reply(req, tx, 100)
@@ -45,20 +48,27 @@ func (s *Server) onInvite(req *sip.Request, tx sip.ServerTransaction) {
 	(&incoming{c: c, req: req, tx: tx}).serve()
 }
 
+// credited tells whether an INVITE has the credentials that the trunk must show; if not, it is asked for them.
+func (s *Server) credited(req *sip.Request, tx sip.ServerTransaction, t *trunk) bool {
+	now, realm := time.Now(), t.realm(s.cfg.PublicHost)
+	ok, stale, cause := s.asks.verify(req, t.Trunk, realm, now)
+	if ok {
+		return true
+	}
+	if cause != "" {
+		s.refusals.add(t.ID, cause)
+	}
+	if from, known := sourceOf(req); !known || !s.asked.allow(from.Addr(), now) {
+		s.refusals.add(t.ID, "unknown_source")
+		return false
+	}
+	s.reply(req, tx, 401, sip.NewHeader("WWW-Authenticate", s.asks.challenge(realm, stale, now)))
+	return false
+}
+
 // invited checks an INVITE and makes its call; nil when it was refused, which is answered here.
 func (s *Server) invited(req *sip.Request, tx sip.ServerTransaction, t *trunk, localTag string) *Call {
 	now := time.Now()
-	if t.InUsername != "" {
-		realm := t.realm(s.cfg.PublicHost)
-		ok, stale, cause := s.asks.verify(req, t.Trunk, realm, now)
-		if cause != "" {
-			s.refusals.add(t.ID, cause)
-		}
-		if !ok {
-			s.reply(req, tx, 401, sip.NewHeader("WWW-Authenticate", s.asks.challenge(realm, stale, now)))
-			return nil
-		}
-	}
 	if unknown := unsupported(req); unknown != "" {
 		s.reply(req, tx, 420, sip.NewHeader("Unsupported", unknown))
 		return nil

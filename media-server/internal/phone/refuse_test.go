@@ -156,6 +156,44 @@ func signed(t *testing.T, challenge *digest.Challenge) string {
 	return answer.String()
 }
 
+func TestAScannerInAWideNetworkIsNotAskedForEver(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	p := newPeer(t, "udp", h.s, nil)
+	h.put(trunkTo(p, func(doc *protocol.Trunk) { doc.InUsername, doc.InPassword = "pbx", "secret" }))
+	for range 200 {
+		p.call("+33170000000").send("INVITE", p.sdp(1))
+	}
+	h.wait(protocol.Refused, "")
+	asked := map[string]bool{}
+	for end := time.After(300 * time.Millisecond); ; {
+		select {
+		case msg := <-p.inbox:
+			asked[branch(msg)] = true
+			continue
+		case <-end:
+		}
+		break
+	}
+	if len(asked) == 0 || len(asked) > 2*challengesPerSecond {
+		t.Errorf("%d of 200 were asked", len(asked))
+	}
+	wide := newPace()
+	now := time.Now()
+	for i := range maxPaced {
+		wide.allow(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), now)
+	}
+	passed := 0
+	for i := range 1000 {
+		if wide.allow(netip.AddrFrom4([4]byte{10, 9, byte(i >> 8), byte(i)}), now) {
+			passed++
+		}
+	}
+	if passed != challengesPerSecond {
+		t.Errorf("%d of 1,000 further addresses are asked", passed)
+	}
+}
+
 func TestOutgoingDigest(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)

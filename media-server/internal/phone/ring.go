@@ -128,11 +128,11 @@ func (in *incoming) do(a act) bool {
 	switch a.kind {
 	case "ring":
 		in.provisional(180, nil)
-		c.set(ringing, protocol.Event{Kind: protocol.Ringing})
+		c.become(ringing)
 	case "early":
 		in.provisional(183, []byte(c.body()))
 		c.attach()
-		c.set(early, protocol.Event{Kind: protocol.Early, Codec: c.codec()})
+		c.become(early)
 	case "answer":
 		in.answer()
 		return true

@@ -50,6 +50,7 @@ type Server struct {
 	sources  atomic.Pointer[sources]
 	refusals refusals
 	asks     *challenger
+	asked    *pace
 	timing   timing
 
 	trunks    atomic.Pointer[map[string]*trunk]
@@ -101,7 +102,7 @@ func New(cfg config.Config, deps Deps) (*Server, error) {
 		return nil, fmt.Errorf("take the RTP ports: %w", err)
 	}
 	s := &Server{
-		cfg: cfg, deps: deps, log: deps.Log, ports: ports, asks: newChallenger(), timing: defaultTiming(),
+		cfg: cfg, deps: deps, log: deps.Log, ports: ports, asks: newChallenger(), asked: newPace(), timing: defaultTiming(),
 		networks: map[string]*network{}, spends: map[string]spend{},
 		calls: map[string]*Call{}, dialogs: map[string]*Call{}, origins: map[string]*Call{}, past: map[string]bool{}, dirty: map[*Call]bool{},
 	}
