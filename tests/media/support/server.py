@@ -247,7 +247,7 @@ class MediaServer:
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
                 [str(self._binary), "-config", str(config), *flags],
-                env={**os.environ, "GUICHET_MEDIA_TOKEN": TOKEN},
+                env={**os.environ, "GUICHET_MEDIA_TOKEN": TOKEN, "GORACE": "atexit_sleep_ms=0"},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
