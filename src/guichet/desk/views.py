@@ -83,6 +83,8 @@ PUBLIC: dict[str, tuple[str, ...]] = {
     "disposition": ("name", "client", "active"),
     "tag": ("name", "client", "active"),
     "canned_reply": ("shortcut", "text", "client", "language", "active"),
+    "trunk": ("name", "active"),
+    "number": ("name", "number", "active"),
 }
 """What everybody who works sees of each kind of configuration; the rest is for administrators, by HTTP."""
 

@@ -443,6 +443,34 @@ export interface ConfigValues {
     client: string | null;
     language: string;
   };
+  trunk: {
+    active: boolean;
+    name: string;
+    peer: string;
+    transport: "udp" | "tcp" | "tls";
+    encrypted: boolean;
+    allow: string[];
+    domain: string;
+    username: string;
+    secret: string;
+    register_with_it: boolean;
+    in_username: string;
+    in_secret: string;
+    codecs: ("G722" | "PCMA" | "PCMU")[];
+    session_seconds: number;
+    options_seconds: number;
+    max_calls: number;
+    max_calls_per_second: number;
+    countries: string[];
+    spend_per_day: number;
+    prices: { prefix: string; per_minute: number; }[];
+  };
+  number: {
+    active: boolean;
+    name: string;
+    number: string;
+    trunk: string;
+  };
 }
 
 export type ConfigKind = keyof ConfigValues;
@@ -462,4 +490,6 @@ export interface PublicConfig {
   disposition: Pick<ConfigValues["disposition"], "name" | "client" | "active">;
   tag: Pick<ConfigValues["tag"], "name" | "client" | "active">;
   canned_reply: Pick<ConfigValues["canned_reply"], "shortcut" | "text" | "client" | "language" | "active">;
+  trunk: Pick<ConfigValues["trunk"], "name" | "active">;
+  number: Pick<ConfigValues["number"], "name" | "number" | "active">;
 }
