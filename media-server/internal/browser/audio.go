@@ -1,30 +1,47 @@
 package browser
 
 import (
+	"slices"
 	"strings"
 	"sync/atomic"
 
 	"github.com/pion/rtp"
 	"github.com/pion/webrtc/v4"
 
+	"guichet/mediaserver/internal/audio"
 	"guichet/mediaserver/internal/media"
 	"guichet/mediaserver/internal/stream"
 )
 
-// audioNames are what we speak with browsers, best first: G.722 is wideband, and every browser has it.
-var audioNames = [...]string{"G722", "PCMA", "PCMU"}
+// spoken are the codecs we speak with browsers, best first. Opus is there only in a build that has it; G.722 is
+// wideband too, and every browser has it.
+var spoken = [...]webrtc.RTPCodecParameters{
+	speak("opus", 111, 48000, 2, "minptime=10;useinbandfec=1"),
+	speak("G722", 9, 8000, 0, ""),
+	speak("PCMA", 8, 8000, 0, ""),
+	speak("PCMU", 0, 8000, 0, ""),
+}
 
-const events = "audio/telephone-event"
+const events = "telephone-event"
 
+func speak(name string, pt webrtc.PayloadType, rate uint32, channels uint16, fmtp string) webrtc.RTPCodecParameters {
+	return webrtc.RTPCodecParameters{PayloadType: pt, RTPCodecCapability: webrtc.RTPCodecCapability{
+		MimeType: "audio/" + name, ClockRate: rate, Channels: channels, SDPFmtpLine: fmtp}}
+}
+
+func nameOf(codec webrtc.RTPCodecParameters) string {
+	return strings.TrimPrefix(codec.MimeType, "audio/")
+}
+
+// audioCodecs are those of this build, and digits at the clocks of each.
 func audioCodecs() []webrtc.RTPCodecParameters {
-	static := map[string]webrtc.PayloadType{"G722": 9, "PCMA": 8, "PCMU": 0}
 	var all []webrtc.RTPCodecParameters
-	for _, name := range audioNames {
-		all = append(all, webrtc.RTPCodecParameters{PayloadType: static[name],
-			RTPCodecCapability: webrtc.RTPCodecCapability{MimeType: "audio/" + name, ClockRate: 8000}})
+	for _, codec := range spoken {
+		if _, err := audio.New(nameOf(codec)); err == nil {
+			all = append(all, codec)
+		}
 	}
-	return append(all, webrtc.RTPCodecParameters{PayloadType: 101,
-		RTPCodecCapability: webrtc.RTPCodecCapability{MimeType: events, ClockRate: 8000, SDPFmtpLine: "0-15"}})
+	return append(all, speak(events, 101, 8000, 0, "0-15"), speak(events, 110, 48000, 0, "0-15"))
 }
 
 // voice is the audio of one connection, both ways; it is also the track on which we send.
@@ -61,19 +78,37 @@ func (t *audioTrack) Bind(ctx webrtc.TrackLocalContext) (webrtc.RTPCodecParamete
 	return chosen, nil
 }
 
-// choose takes our best codec of those both sides have.
-func choose(offered []webrtc.RTPCodecParameters) (chosen webrtc.RTPCodecParameters, format stream.Format) {
-	for _, name := range audioNames {
-		for _, codec := range offered {
-			if format.Codec == "" && strings.EqualFold(codec.MimeType, "audio/"+name) {
-				chosen, format.Codec, format.PT = codec, name, uint8(codec.PayloadType)
+// prefer puts the codecs both sides have in our order; the browser sends the first.
+func prefer(common []webrtc.RTPCodecParameters) []webrtc.RTPCodecParameters {
+	place := func(codec webrtc.RTPCodecParameters) int {
+		n := slices.IndexFunc(spoken[:], func(ours webrtc.RTPCodecParameters) bool { return strings.EqualFold(ours.MimeType, codec.MimeType) })
+		return (n + len(spoken) + 1) % (len(spoken) + 1) // what is not spoken is last
+	}
+	sorted := slices.Clone(common)
+	slices.SortStableFunc(sorted, func(a, b webrtc.RTPCodecParameters) int { return place(a) - place(b) })
+	return sorted
+}
+
+// choose takes our best codec of those both sides have, and the digits that keep its clock.
+func choose(common []webrtc.RTPCodecParameters) (chosen webrtc.RTPCodecParameters, format stream.Format) {
+	find := func(name string, rate uint32) (webrtc.RTPCodecParameters, bool) {
+		for _, codec := range common {
+			if strings.EqualFold(nameOf(codec), name) && codec.ClockRate == rate {
+				return codec, true
 			}
 		}
+		return webrtc.RTPCodecParameters{}, false
 	}
-	for _, codec := range offered {
-		if strings.EqualFold(codec.MimeType, events) && codec.ClockRate == 8000 {
-			format.EventPT = uint8(codec.PayloadType)
+	for _, codec := range spoken {
+		found, ok := find(nameOf(codec), codec.ClockRate)
+		if !ok {
+			continue
 		}
+		format = stream.Format{Codec: nameOf(codec), PT: uint8(found.PayloadType)}
+		if digits, ok := find(events, codec.ClockRate); ok {
+			format.EventPT = uint8(digits.PayloadType)
+		}
+		return found, format
 	}
 	return chosen, format
 }

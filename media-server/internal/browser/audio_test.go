@@ -3,6 +3,7 @@ package browser
 import (
 	"fmt"
 	"math"
+	"strings"
 	"testing"
 	"time"
 
@@ -127,6 +128,28 @@ func TestAudioBothWaysInWideband(t *testing.T) {
 	b.hears(low, wide)
 	if e := h.wait(protocol.Connected, "a", time.Second); e.Codec != "G722" {
 		t.Errorf("connected: %+v", e)
+	}
+}
+
+func TestWhoOffersLessIsServedToo(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, testConfig())
+	offer := newPage(t, h, "a", pageOptions{}).offer(nil)
+	const all = "SAVPF 111 9 0 8 126"
+	for i, c := range []struct{ formats, codec string }{
+		{"SAVPF 0 8 9", "G722"}, {"SAVPF 0 8 126", "PCMA"}, {"SAVPF 111 0", "PCMU"}, {"SAVPF 126 0 9 8", "G722"},
+	} {
+		id := fmt.Sprint("e", i)
+		answer, err := h.Offer(id, strings.Replace(offer, all, c.formats, 1))
+		if err != nil {
+			t.Fatalf("%s: %v", c.formats, err)
+		}
+		if got := h.find(id).audio.voice.Load().codec; got != c.codec {
+			t.Errorf("%s: %s, want %s", c.formats, got, c.codec)
+		}
+		if first := map[string]string{"G722": "9", "PCMA": "8", "PCMU": "0"}[c.codec]; !strings.Contains(answer, "SAVPF "+first) {
+			t.Errorf("%s: %s is not the first of the answer", c.formats, c.codec)
+		}
 	}
 }
 

@@ -128,6 +128,9 @@ func (s *Server) Offer(id, sdp string) (string, error) {
 	if l := e.link.Load(); l != nil && l.origin == o.origin {
 		answer, err := l.answer(o)
 		s.reroute()
+		if err == nil && e.link.Load() != l {
+			err = protocol.Unknown("endpoint") // it left meanwhile
+		}
 		return answer, err
 	}
 	l, err := s.newLink(e, o.origin)
@@ -231,7 +234,7 @@ func (s *Server) HangUp(id string, ending protocol.Ending) error {
 func (s *Server) Endpoints() []protocol.Endpoint {
 	all := []protocol.Endpoint{}
 	for _, l := range s.links() {
-		endpoint := protocol.Endpoint{ID: l.end.id, Kind: "browser", State: "offered", Incoming: true}
+		endpoint := protocol.Endpoint{ID: l.end.id, Kind: "browser", State: "offered"}
 		if v := l.audio.voice.Load(); v != nil {
 			endpoint.Codec = v.codec
 		}

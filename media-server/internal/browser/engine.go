@@ -108,7 +108,7 @@ func (e *engine) listen(cfg config.Config) (*webrtc.SettingEngine, error) {
 			return nil, fmt.Errorf("bind web_tcp: %w", err)
 		}
 		e.tcp = ice.NewTCPMuxDefault(ice.TCPMuxParams{
-			Logger: silent.NewLogger("tcp"), Listener: listener, ReadBufferSize: 32, WriteBufferSize: tcpWriteQueue,
+			Logger: silent.NewLogger("tcp"), Listener: newDoor(listener, 2*cfg.WebMax), ReadBufferSize: 32, WriteBufferSize: tcpWriteQueue,
 			FirstStunBindTimeout: 5 * time.Second, AliveDurationForConnFromStun: 5 * time.Second,
 		})
 		settings.SetICETCPMux(e.tcp)

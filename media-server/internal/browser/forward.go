@@ -2,7 +2,6 @@ package browser
 
 import (
 	"slices"
-	"strings"
 	"time"
 
 	"guichet/mediaserver/internal/protocol"
@@ -54,9 +53,9 @@ func (s *Server) route() {
 		if shown[out] != nil {
 			continue
 		}
-		if codec := in.codec(); codec != "" && out.codec != "" && !strings.EqualFold(codec, out.codec) {
+		if codec := in.codec(); !out.takes(codec) {
 			s.deps.Log.Warn("a video is not forwarded: the two browsers prefer different codecs",
-				"from", f.From, "to", f.To, "kind", f.Kind, "sent", codec, "seen", out.codec)
+				"from", f.From, "to", f.To, "kind", f.Kind, "sent", codec)
 			continue
 		}
 		shown[out] = in

@@ -2,7 +2,6 @@ package browser
 
 import (
 	"fmt"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -98,7 +97,7 @@ func (l *link) addTracks(o *offer) error {
 	if l.answered == "" {
 		for _, t := range l.pc.GetTransceivers() {
 			if t.Kind() == webrtc.RTPCodecTypeAudio {
-				if err := t.SetCodecPreferences(preferred()); err != nil {
+				if err := t.SetCodecPreferences(prefer(t.Receiver().GetParameters().Codecs)); err != nil {
 					return fmt.Errorf("prefer our codecs: %w", err)
 				}
 			}
@@ -110,10 +109,9 @@ func (l *link) addTracks(o *offer) error {
 		l.start(func() { l.quality.read(sender) })
 	}
 	for n, out := range l.out {
-		if o.video[n] == "" || out.codec != "" {
+		if !out.offered(o.codecs[n]) {
 			continue
 		}
-		out.codec = o.codecs[n]
 		sender, err := l.pc.AddTrack(out)
 		if err != nil {
 			return fmt.Errorf("add %s: %w", out.kind, err)
@@ -247,13 +245,4 @@ func (l *link) tick(now time.Duration) {
 	}
 	l.quality.tick(l, now)
 	l.govern(now)
-}
-
-// preferred are our codecs as an order of preference; the payload types stay the browser's.
-func preferred() []webrtc.RTPCodecParameters {
-	codecs := slices.Clone(audioCodecs())
-	for i := range codecs {
-		codecs[i].PayloadType = 0
-	}
-	return codecs
 }

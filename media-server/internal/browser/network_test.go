@@ -1,8 +1,11 @@
 package browser
 
 import (
+	"errors"
+	"io"
 	"net"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -87,4 +90,29 @@ func TestCandidatesOfABrowserAreNotFollowed(t *testing.T) {
 	if n, from, err := stranger.ReadFrom(make([]byte, 1500)); err == nil {
 		t.Errorf("%d bytes came from %s", n, from)
 	}
+}
+
+func TestStrangersDoNotUseUpTheProcess(t *testing.T) {
+	t.Parallel()
+	cfg := testConfig()
+	cfg.WebMax = 1
+	h := newHouse(t, cfg)
+	dial := func() net.Conn {
+		t.Helper()
+		conn, err := net.Dial("tcp", h.engine.tcp.LocalAddr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = conn.Close() })
+		return conn
+	}
+	first, second, third := dial(), dial(), dial()
+	if err := third.SetReadDeadline(time.Now().Add(2 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := third.Read(make([]byte, 1)); !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("the third connection: %v", err)
+	}
+	_, _ = first.Close(), second.Close()
+	newPage(t, h, "b1", pageOptions{tcp: true}).join()
 }

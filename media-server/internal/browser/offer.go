@@ -35,8 +35,7 @@ type offer struct {
 	sdp string
 	// origin tells apart two connections of the browser: its session number and fingerprint.
 	origin string
-	// video are the mids of camera and screen; codecs what the browser sends first there ("video/VP8").
-	video  [2]string
+	// codecs are what the browser sends first as camera and as screen ("video/VP8"); "": it has no such section.
 	codecs [2]string
 }
 
@@ -76,11 +75,10 @@ func readOffer(text string) (*offer, *protocol.Refusal) {
 					"offer one of G722, PCMA, PCMU with 8000 Hz")
 			}
 		case "video":
-			n := slices.Index(o.video[:], "")
+			n := slices.Index(o.codecs[:], "")
 			if n < 0 {
 				return nil, badSDP("two video sections: the first is the camera, the second the screen")
 			}
-			o.video[n] = mid
 			if codec := encoding(m, "VP8", "H264"); codec != "" {
 				o.codecs[n] = "video/" + codec
 			} else {

@@ -198,17 +198,23 @@ func (p *page) add(mime string, rate uint32, id string) *webrtc.TrackLocalStatic
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	p.addTrack(track)
+	transceiver := p.addTrack(track)
+	if mime == webrtc.MimeTypeH264 {
+		if err := transceiver.SetCodecPreferences([]webrtc.RTPCodecParameters{{RTPCodecCapability: capability, PayloadType: 125}}); err != nil {
+			p.t.Fatal(err)
+		}
+	}
 	return track
 }
 
-func (p *page) addTrack(track webrtc.TrackLocal) {
+func (p *page) addTrack(track webrtc.TrackLocal) *webrtc.RTPTransceiver {
 	p.t.Helper()
 	transceiver, err := p.pc.AddTransceiverFromTrack(track, webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionSendrecv})
 	if err != nil {
 		p.t.Fatal(err)
 	}
 	p.ended.Go(func() { p.reports(transceiver.Sender()) })
+	return transceiver
 }
 
 // reports counts what the server asks the page's senders.

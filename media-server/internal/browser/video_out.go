@@ -16,12 +16,12 @@ import (
 type videoOut struct {
 	link *link
 	kind string
-	// codec is the one the browser named first; what comes in another one is not forwarded.
-	codec string
-	kbps  atomic.Int64 // what the room allows, 0: the default
-	way   congestion
+	kbps atomic.Int64 // what the room allows, 0: the default
+	way  congestion
 
-	mu      sync.Mutex
+	mu sync.Mutex
+	// codec is the one the browser named first; what comes in another one is not forwarded. "": no section yet.
+	codec   string
 	to      webrtc.TrackLocalWriter
 	ssrc    uint32
 	pt      uint8
@@ -40,12 +40,12 @@ type videoOut struct {
 
 // Bind implements webrtc.TrackLocal.
 func (o *videoOut) Bind(ctx webrtc.TrackLocalContext) (webrtc.RTPCodecParameters, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
 	for _, codec := range ctx.CodecParameters() {
 		if !strings.EqualFold(codec.MimeType, o.codec) {
 			continue
 		}
-		o.mu.Lock()
-		defer o.mu.Unlock()
 		o.to, o.ssrc, o.pt = ctx.WriteStream(), uint32(ctx.SSRC()), uint8(codec.PayloadType)
 		return codec, nil
 	}
@@ -71,6 +71,24 @@ func (o *videoOut) StreamID() string { return o.kind }
 
 // Kind implements webrtc.TrackLocal.
 func (o *videoOut) Kind() webrtc.RTPCodecType { return webrtc.RTPCodecTypeVideo }
+
+// offered takes the codec of a new section; false: there was one already, or there is none.
+func (o *videoOut) offered(codec string) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.codec != "" || codec == "" {
+		return false
+	}
+	o.codec = codec
+	return true
+}
+
+// takes tells whether pictures of this codec could be shown. Nothing known yet: they could.
+func (o *videoOut) takes(codec string) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return codec == "" || o.codec == "" || strings.EqualFold(codec, o.codec)
+}
 
 // show takes its pictures from now on from this source; nil: nothing more goes out.
 func (o *videoOut) show(from *videoIn) {

@@ -156,8 +156,7 @@ func TestVideoOfAnotherCodecIsNotForwarded(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, testConfig())
 	a := newPage(t, h, "a", pageOptions{videos: 1}).join()
-	b := newPage(t, h, "b", pageOptions{videos: 1}).join()
-	h.find("b").out[0].codec = webrtc.MimeTypeH264
+	b := newPage(t, h, "b", pageOptions{videos: 1, codec: webrtc.MimeTypeH264}).join()
 	a.film(0)
 	h.wait(protocol.VideoStarted, "a", 3*time.Second)
 	h.SetForwards(forwards(protocol.Forward{From: "a", Kind: "camera", To: "b"}))
