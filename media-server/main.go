@@ -55,6 +55,7 @@ func run(started time.Time, path string, check, profile bool, rest []string) err
 		fmt.Println("the configuration is good")
 		return nil
 	}
+	steady()
 	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
 	slog.SetDefault(slog.New(slog.DiscardHandler)) // libraries log addresses and messages there
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
