@@ -54,14 +54,14 @@ func TestDrift(t *testing.T) {
 // decoded twice or out of turn (sound sees to that), nothing clicks, and the delay stays within the jitter, what is
 // left alone, and the time that a frame and a packet take.
 func TestAnyNetwork(t *testing.T) {
-	for seed := range uint64(150) {
+	for seed := range uint64(60) {
 		random := rand.New(rand.NewPCG(seed, 3))
 		l := link{
 			packet: []int{10, 20, 20, 30, 40, 60}[random.IntN(6)], loss: random.Float64() * 0.2, burst: 1 + random.IntN(5),
 			jitter: random.Float64() * 100, twice: random.Float64() * 0.1, drift: random.Float64()*400 - 200,
 			timestamp: random.Uint32(),
 		}
-		const length = 20 * time.Second
+		const length = 12 * time.Second
 		h := call(t, l, seed, length, hum)
 		stats := h.buffer.Stats(length)
 		bound := transit + time.Duration(l.jitter)*time.Millisecond + 45*time.Millisecond + time.Duration(l.packet)*time.Millisecond

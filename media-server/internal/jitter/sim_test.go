@@ -49,16 +49,23 @@ func sine(turns float64) float64 {
 }
 
 func hum(position int64) int16 {
-	return int16(8000 * sine(200*float64(position)/media.Rate))
+	return int16(8000 * sines[position%80*int64(len(sines))/80])
 }
 
-// voiced is a hum with overtones that rises and falls, as voices do. Its steepest step is 710.
-func voiced(position int64) int16 {
-	t := float64(position) / media.Rate
-	turns := 140*t + 8*sine(0.7*t)
-	loud := 3000 * (1 + sine(3*t))
-	return int16(loud * (sine(turns) + 0.5*sine(2*turns+0.16) + 0.3*sine(5*turns)) / 1.8)
-}
+// voiced is a hum with overtones that rises and falls, as voices do; it comes again after ten seconds. Its steepest
+// step is 710.
+func voiced(position int64) int16 { return voice10s[position%int64(len(voice10s))] }
+
+var voice10s = func() []int16 {
+	pcm := make([]int16, 10*media.Rate)
+	for i := range pcm {
+		t := float64(i) / media.Rate
+		turns := 140*t + 8*sine(0.7*t)
+		loud := 3000 * (1 + sine(3*t))
+		pcm[i] = int16(loud * (sine(turns) + 0.5*sine(2*turns+0.16) + 0.3*sine(5*turns)) / 1.8)
+	}
+	return pcm
+}()
 
 // link is what a network and a sender do to a stream.
 type link struct {

@@ -67,7 +67,7 @@ func TestSenderCutsPackets(t *testing.T) {
 func TestSenderSendsSilenceAndNothing(t *testing.T) {
 	s, out := newTestSender(t, phoneFormat)
 	s.Hear(nil)
-	if len(out.packets) != 1 || strings.Trim(string(out.packets[0].Payload), "\xd5\x55") != "" {
+	if len(out.packets) != 1 || loudest(out.packets[0].Payload) > 20 {
 		t.Fatalf("silence is %v", out.packets)
 	}
 	s.SetSending(false)
