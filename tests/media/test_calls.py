@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.media.support.house import House
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -34,6 +37,29 @@ async def test_two_callers_in_a_room_hear_each_other(house: House) -> None:
     await anne.over()
     await house.server.events.wait_for("left", endpoint=a, who="us")
     assert (await house.server.control.state())["endpoints"] == []
+
+
+@pytest.mark.parametrize(("codec", "ptime"), [("PCMU", 20), ("G722", 20), ("PCMA", 30)])
+async def test_codecs_and_packets_of_other_lengths(
+    media_program: Path, tmp_path: Path, codec: str, ptime: int
+) -> None:
+    async with House.running(media_program, tmp_path, codecs=["PCMA", "PCMU", "G722"]) as house:
+        anne, a = await house.answered(ANNE, codecs=[codec], ptime=ptime)
+        ben, b = await house.answered(BEN)
+        await house.server.control.room("c1", endpoints=[a, b], hears={a: [b], b: [a]})
+        await anne.speaker.hears({BEN}, ALL)
+        hearing = await ben.speaker.hears({ANNE}, ALL)
+        assert hearing.lost == 0
+        assert (await house.server.control.endpoint(a) or {})["codec"] == codec
+
+
+async def test_digits_both_ways(house: House) -> None:
+    anne, a = await house.answered(ANNE)
+    anne.speaker.press("15#")
+    for digit in "15#":
+        await house.server.events.wait_for("digit", endpoint=a, digit=digit, via="rtp")
+    await house.server.control.act(a, "digits", act="d1", digits="42*")
+    await wait_until(lambda: anne.speaker.since(0).digits == "42*", "the keys arrive")
 
 
 async def test_a_dialled_phone_is_heard_and_hangs_up(house: House) -> None:

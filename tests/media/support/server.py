@@ -89,7 +89,7 @@ class Control:
         self._revisions["/trunks"] += 1
         await self.ask("PUT", "/v1/trunks", {"rev": self._revisions["/trunks"], "trunks": list(trunks)})
 
-    async def act(self, endpoint: str, act: str, *, status: int = 204, **body: Any) -> Any:
+    async def act(self, endpoint: str, act: str, /, *, status: int = 204, **body: Any) -> Any:
         """dial, ring, early, answer, reject, hangup, refer, digits, offer."""
         return await self.ask("POST", f"/v1/endpoints/{endpoint}/{act}", body, status=status)
 

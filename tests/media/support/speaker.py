@@ -19,7 +19,7 @@ from tests.media.support import tones
 from tests.media.support.scenarios import PAYLOADS
 from tests.support.waiting import wait_until
 
-TICK = 0.02
+TICK_MS = 10
 RECENT_SECONDS = 0.25
 DIGITS = "0123456789*#ABCD"
 EVENT = 101
@@ -103,8 +103,8 @@ class Speaker:
         self.socket.bind((host, 0))
         self.socket.setblocking(False)
         self.port = int(self.socket.getsockname()[1])
-        self._ticks = ptime // 20
-        self._payloads = tones.payloads(codec, hertz, 160 * self._ticks)
+        self._every = ptime // TICK_MS
+        self._payloads = tones.payloads(codec, hertz, ptime)
         self._far: tuple[str, int] | None = None
         self._source = next(_sources)
         self._sequence = 1000
@@ -112,7 +112,7 @@ class Speaker:
         self._keys: list[bytes] = []
 
     def speak_to(self, port: int, host: str = "127.0.0.1") -> None:
-        """Says its tone there from now on, 50 packets a second."""
+        """Says its tone there from now on."""
         self._far = (host, port)
 
     def press(self, keys: str, milliseconds: int = 160) -> None:
@@ -163,14 +163,14 @@ class Speaker:
     # -- its thread's ----------------------------------------------------------------------------------------
 
     def tick(self, number: int) -> None:
-        """20 ms are over."""
-        self._said += 160
-        if self._far is None or self.silent:
+        """TICK_MS are over."""
+        self._said += 8 * TICK_MS
+        if self._far is None or self.silent or number % self._every:
             return
         if self._keys:
             self._press(self._keys.pop(0))
-        elif number % self._ticks == 0:
-            payload = self._payloads[number // self._ticks % len(self._payloads)]
+        else:
+            payload = self._payloads[number // self._every % len(self._payloads)]
             self._send(PAYLOADS[self.codec], self._said, payload)
 
     def _press(self, step: bytes) -> None:
@@ -256,7 +256,7 @@ class Studio:
                     speakers = list(self._speakers)
                 for speaker in speakers:
                     speaker.tick(number)
-                due, number = due + TICK, number + 1
+                due, number = due + TICK_MS / 1000, number + 1
                 continue
             for key, _ in self._selector.select(wait):
                 key.data.arrived()

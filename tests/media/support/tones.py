@@ -21,11 +21,11 @@ RATES = {"PCMU": 8000, "PCMA": 8000, "G722": 16000}
 
 
 @cache
-def payloads(codec: str, hertz: int, samples: int = 160) -> tuple[bytes, ...]:
-    """One second of a tone as RTP payloads, to be sent round and round. `samples`: of the RTP clock, in a packet."""
-    rate = RATES[codec]
-    data = encode(codec, sine(hertz, rate, rate))
-    return tuple(data[at : at + samples] for at in range(0, len(data) - samples + 1, samples))
+def payloads(codec: str, hertz: int, ptime: int = 20) -> tuple[bytes, ...]:
+    """Three seconds of a tone as RTP payloads of so many ms, to be sent round and round."""
+    data = encode(codec, sine(hertz, 3 * RATES[codec], RATES[codec]))
+    size = 8 * ptime  # a byte each 125 us, in all three codecs
+    return tuple(data[at : at + size] for at in range(0, len(data), size))
 
 
 def write_wav(file: Path, hertz: int, seconds: float = 1.0, rate: int = 16000) -> None:
