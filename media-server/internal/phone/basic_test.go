@@ -87,3 +87,22 @@ func TestOutgoingCall(t *testing.T) {
 		})
 	}
 }
+
+func TestCallsOutliveTheirTrunk(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	p := newPeer(t, "udp", h.s, nil)
+	h.put(trunkTo(p))
+	d, id := h.incoming(p)
+	out := h.outgoing(p, "out")
+	h.put()
+	p.call("+33170000000").send("INVITE", p.sdp(1)) // the trunk itself is gone
+	h.wait(protocol.Refused, "")
+	d.send("BYE", "")
+	p.expect("200 BYE")
+	h.wait(protocol.Left, id)
+	h.restart()
+	out.send("BYE", "")
+	p.expect("200 BYE")
+	h.wait(protocol.Left, "out")
+}

@@ -3,8 +3,6 @@ package phone
 import (
 	"context"
 	"errors"
-	"net/http"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -44,6 +42,8 @@ type record struct {
 	Timer    sessionTimer    `json:"timer"`
 	Updates  bool            `json:"updates,omitempty"` // the far side takes UPDATE
 	Acts     []string        `json:"acts,omitempty"`
+	Number   string          `json:"number,omitempty"` // that was reached: a redirect makes it another one than To
+	Who      string          `json:"who,omitempty"`    // ended the call, when its end is under way
 	Ending   protocol.Ending `json:"ending"`
 }
 
@@ -191,7 +191,7 @@ func (c *Call) leave(who, cause string, code int, bye bool) bool {
 	attached, up := c.attached, c.rec.State == answered || c.rec.State == held
 	if bye {
 		c.rec.State = ending
-		c.rec.Ending = protocol.Ending{Code: code, Cause: cause}
+		c.rec.Who, c.rec.Ending = who, protocol.Ending{Code: code, Cause: cause}
 		c.keepLocked()
 	}
 	c.mu.Unlock()
@@ -328,70 +328,4 @@ func (c *Call) endpoint() (protocol.Endpoint, bool) {
 		ID: c.id, Kind: "phone", State: state, Trunk: c.rec.Trunk, From: c.rec.From, To: c.rec.To,
 		Codec: c.rec.Codec, Incoming: c.rec.Incoming,
 	}, !c.over
-}
-
-// once tells whether an act is new; its name is saved, so that it is done once over a restart too.
-func (c *Call) once(name string) bool {
-	const remembered = 32
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if slices.Contains(c.rec.Acts, name) {
-		return false
-	}
-	c.rec.Acts = append(c.rec.Acts, name)
-	if len(c.rec.Acts) > remembered {
-		c.rec.Acts = c.rec.Acts[1:]
-	}
-	c.keepLocked()
-	return true
-}
-
-// HangUp ends a call in any state; an incoming one that is not answered is refused.
-func (s *Server) HangUp(id string, how protocol.Ending) error {
-	c, err := s.call(id)
-	if err != nil {
-		return err
-	}
-	cause := how.Cause
-	if cause == "" {
-		cause = "hangup"
-	}
-	c.mu.Lock()
-	state, incoming := c.rec.State, c.rec.Incoming
-	c.mu.Unlock()
-	switch {
-	case state == answered || state == held:
-		c.quit("us", cause, 0)
-	case incoming:
-		return s.Reject(id, how)
-	default:
-		c.abandon("us", cause, 0)
-	}
-	return nil
-}
-
-// Digits sends keys, as RFC 4733 events or as INFO.
-func (s *Server) Digits(id string, d protocol.Digits) error {
-	c, err := s.call(id)
-	if err != nil {
-		return err
-	}
-	c.mu.Lock()
-	state := c.rec.State
-	c.mu.Unlock()
-	if state != answered && state != held && (state != early || d.Via == "info") {
-		return protocol.WrongState("send digits", state)
-	}
-	if !c.once("digits " + d.Act) {
-		return nil
-	}
-	if d.Via == "info" {
-		s.spawn(func() { c.sendInfo(d.Digits) })
-		return nil
-	}
-	if err := c.leg.SendDigits(d.Digits); err != nil {
-		return protocol.Refuse(http.StatusConflict, "no_digits", "via",
-			"the call has no telephone events, or too many digits wait: send them via info, or later")
-	}
-	return nil
 }

@@ -76,6 +76,7 @@ func (c *Call) established(invite *sip.Request, res *sip.Response, tx sip.Client
 	c.mu.Lock()
 	c.rec.Dialog.RemoteTag, c.rec.Dialog.Routes = d.RemoteTag, d.Routes
 	c.rec.Dialog.Target, c.rec.Dialog.Source = d.Target, d.Source
+	c.rec.Number = c.out.number
 	c.rec.Invite, c.rec.Updates = "", lists(res, "Allow", "UPDATE")
 	over := c.over
 	c.mu.Unlock()

@@ -33,6 +33,8 @@ type dialog struct {
 	Transport string   `json:"transport"`
 	// Source is host:port from which they spoke last; connections are used again, NATs are traversed by it.
 	Source string `json:"source"`
+	// Peer is the trunk's: a new TLS connection goes there, since no certificate shows the address of a Contact.
+	Peer string `json:"peer"`
 	// User is the user part of our Contact.
 	User string `json:"user"`
 }
@@ -129,6 +131,9 @@ func (s *Server) contact(transport, user string) string {
 func (s *Server) nextHop(d *dialog) string {
 	if d.Transport != "udp" && s.connected(d.Transport, d.Source) {
 		return d.Source
+	}
+	if d.Transport == "tls" {
+		return d.Peer
 	}
 	next := d.Target
 	if len(d.Routes) > 0 {

@@ -257,6 +257,24 @@ func TestLateOffer(t *testing.T) {
 	}
 }
 
+func TestSDPBesideOtherParts(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	p := newPeer(t, "udp", h.s, nil)
+	h.put(trunkTo(p))
+	body := "--b\r\nContent-Type: application/isup\r\n\r\n\x01\x02\r\n--b\r\nContent-Type: application/sdp\r\n\r\n" + p.sdp(1) + "--b--\r\n"
+	d := p.call("+33170000000")
+	d.send("INVITE", body, `Content-Type: multipart/mixed;boundary="b"`)
+	id := h.wait(protocol.Offered, "").Endpoint
+	h.do(h.s.Answer(id))
+	if answer := p.expect("200 INVITE"); !strings.Contains(string(answer.Body()), "m=audio") {
+		t.Errorf("answer:\n%s", answer)
+	}
+	d = p.call("+33170000000")
+	d.send("INVITE", "--b--\r\n", `Content-Type: multipart/mixed;boundary="b"`)
+	d.refused(p.expect("415 INVITE"))
+}
+
 func TestRoutesAreFollowed(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)

@@ -56,13 +56,12 @@ func seconds(value string) (int, map[string]string) {
 	return n, params
 }
 
+// contentHeader is the type of a body as it stands; the stack has the header's short form under its full name.
+func contentHeader(msg sip.Message) string { return header(msg, "Content-Type") }
+
 // contentType is the type of a body without its parameters, in lower case.
 func contentType(msg sip.Message) string {
-	value := header(msg, "Content-Type")
-	if value == "" {
-		value = header(msg, "c")
-	}
-	kind, _, _ := strings.Cut(value, ";")
+	kind, _, _ := strings.Cut(contentHeader(msg), ";")
 	return strings.ToLower(strings.TrimSpace(kind))
 }
 

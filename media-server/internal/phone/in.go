@@ -59,7 +59,7 @@ func (s *Server) credited(req *sip.Request, tx sip.ServerTransaction, t *trunk) 
 		s.refusals.add(t.ID, cause)
 	}
 	if from, known := sourceOf(req); !known || !s.asked.allow(from.Addr(), now) {
-		s.refusals.add(t.ID, "unknown_source")
+		s.refusals.add(t.ID, "digest")
 		return false
 	}
 	s.reply(req, tx, 401, sip.NewHeader("WWW-Authenticate", s.asks.challenge(realm, stale, now)))
@@ -133,7 +133,7 @@ func (c *Call) takeInvite(req *sip.Request, localTag string) {
 		Local: bare(to.DisplayName, &to.Address), Remote: bare(from.DisplayName, &from.Address),
 		RemoteSeq: req.CSeq().SeqNo, Target: contact.Address.String(),
 		Routes:    addresses(req, "Record-Route"),
-		Transport: sip.NetworkToLower(req.Transport()), Source: req.Source(), User: c.trunk.Username,
+		Transport: sip.NetworkToLower(req.Transport()), Source: req.Source(), Peer: c.trunk.Peer, User: c.trunk.Username,
 	}
 	c.key = dialogKey(rec.Dialog.CallID, localTag)
 	c.origin = dialogKey(rec.Dialog.CallID, rec.Dialog.RemoteTag)

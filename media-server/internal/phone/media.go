@@ -1,7 +1,11 @@
 package phone
 
 import (
+	"bytes"
 	"encoding/base64"
+	"io"
+	"mime"
+	"mime/multipart"
 	"net/netip"
 
 	"github.com/emiago/sipgo/sip"
@@ -125,11 +129,36 @@ func sdes(c *sdp.Crypto) *stream.Crypto {
 	return &stream.Crypto{Suite: c.Suite, Key: base64.StdEncoding.EncodeToString(c.Key)}
 }
 
-// sdpOf is the SDP body of a message; ok is false for a body of another type.
+// sdpOf is the SDP body of a message, or the SDP part of it where others stand beside (ISUP, location);
+// ok is false for a body without any.
 func sdpOf(msg sip.Message) (body []byte, ok bool) {
 	body = msg.Body()
 	if len(body) == 0 {
 		return nil, true
 	}
-	return body, contentType(msg) == "application/sdp"
+	kind, params, err := mime.ParseMediaType(contentHeader(msg))
+	if err != nil {
+		return nil, false
+	}
+	if kind == "multipart/mixed" && params["boundary"] != "" {
+		return sdpPart(body, params["boundary"])
+	}
+	return body, kind == "application/sdp"
+}
+
+func sdpPart(body []byte, boundary string) ([]byte, bool) {
+	const maxParts = 8
+	parts := multipart.NewReader(bytes.NewReader(body), boundary)
+	for range maxParts {
+		part, err := parts.NextPart()
+		if err != nil {
+			return nil, false
+		}
+		if kind, _, err := mime.ParseMediaType(part.Header.Get("Content-Type")); err != nil || kind != "application/sdp" {
+			continue
+		}
+		found, err := io.ReadAll(io.LimitReader(part, sdp.MaxBytes+1))
+		return found, err == nil && len(found) > 0
+	}
+	return nil, false
 }

@@ -92,7 +92,7 @@ func (c *Call) dialled(d protocol.Dial) {
 	c.rec.Timer = sessionTimer{Interval: t.SessionSeconds}
 	c.rec.Dialog = dialog{
 		CallID: random(16), LocalTag: random(8), Local: local, Remote: "<" + t.uri(d.Number) + ">",
-		LocalSeq: 1, Target: t.uri(d.Number), Transport: t.Transport, Source: t.Peer, User: t.Username,
+		LocalSeq: 1, Target: t.uri(d.Number), Transport: t.Transport, Source: t.Peer, Peer: t.Peer, User: t.Username,
 	}
 	c.key = dialogKey(c.rec.Dialog.CallID, c.rec.Dialog.LocalTag)
 }
@@ -161,10 +161,7 @@ func (c *Call) run() {
 			credits = append(next.GetHeaders("Authorization"), next.GetHeaders("Proxy-Authorization")...)
 			continue
 		case res.StatusCode == 422:
-			if least, _ := seconds(header(res, "Min-SE")); least > c.rec.Timer.Interval {
-				c.mu.Lock()
-				c.rec.Timer.Interval = least
-				c.mu.Unlock()
+			if c.longer(res) {
 				continue
 			}
 		case res.IsRedirection():

@@ -16,7 +16,7 @@ const defaultRegisterSeconds = 300
 // maintain runs what a trunk needs beside its calls: its registration, its keep-alive, its address. before is
 // the trunk it replaces, whose own upkeep ends first.
 func (s *Server) maintain(t, before *trunk) {
-	if t.ended != nil || !s.running.Load() {
+	if t.ended != nil || !s.serving.Load() {
 		return
 	}
 	ctx, stop := context.WithCancel(s.ctx)

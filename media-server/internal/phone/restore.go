@@ -58,6 +58,7 @@ func (s *Server) Restore() (int, error) {
 			going++
 		}
 	}
+	s.renewSources()
 	return going, nil
 }
 
@@ -88,7 +89,7 @@ func (s *Server) restore(rec record) bool {
 		}
 		c.leg = leg
 		if !rec.Incoming {
-			t.limits.answered(c.id, rec.To, time.Now())
+			t.limits.answered(c.id, rec.Number, time.Now())
 		}
 		c.attach()
 		return true
@@ -96,7 +97,7 @@ func (s *Server) restore(rec record) bool {
 		s.forget(c)
 		c.over = true
 		t.limits.done(c.id, time.Now())
-		s.deps.Emit(protocol.Event{Kind: protocol.Left, Endpoint: c.id, Who: "us", Cause: rec.Ending.Cause, Code: rec.Ending.Code})
+		s.deps.Emit(protocol.Event{Kind: protocol.Left, Endpoint: c.id, Who: rec.Who, Cause: rec.Ending.Cause, Code: rec.Ending.Code})
 		s.afterRestart(func() { c.wipe(rec) })
 	default:
 		c.leave("network", "restart", 0, true)

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"runtime/debug"
 	"slices"
@@ -55,6 +56,7 @@ type Server struct {
 
 	trunks    atomic.Pointer[map[string]*trunk]
 	trunksMu  sync.Mutex // orders SetTrunks
+	sourcesMu sync.Mutex // orders renewSources
 	trunksDoc protocol.Trunks
 	spends    map[string]spend // of trunks, as they were kept
 
@@ -69,7 +71,7 @@ type Server struct {
 	dirty    map[*Call]bool // to be saved again
 	closing  bool
 	work     sync.WaitGroup
-	running  atomic.Bool
+	serving  atomic.Bool
 	later    []func() // what Restore leaves for Run
 
 	ctx    context.Context // of everything that runs; ends with Run
@@ -161,7 +163,7 @@ func (s *Server) Run(ctx context.Context) error {
 		})
 	}
 	s.trunksMu.Lock()
-	s.running.Store(true)
+	s.serving.Store(true)
 	for _, t := range *s.trunks.Load() {
 		s.maintain(t, nil)
 	}
@@ -187,11 +189,8 @@ func (s *Server) Run(ctx context.Context) error {
 func (s *Server) close() {
 	s.mu.Lock()
 	s.closing = true
-	calls := make([]*Call, 0, len(s.calls))
-	for _, c := range s.calls {
-		calls = append(calls, c)
-	}
 	s.mu.Unlock()
+	calls := s.all()
 	for _, c := range calls {
 		c.keep()
 	}
@@ -246,14 +245,10 @@ func (s *Server) owned(handler sipgo.RequestHandler) sipgo.RequestHandler {
 // due does what time brings: refreshes, expiries, figures, sums.
 func (s *Server) due(now time.Time) {
 	s.mu.Lock()
-	calls := make([]*Call, 0, len(s.calls))
-	for _, c := range s.calls {
-		calls = append(calls, c)
-	}
 	dirty := s.dirty
 	s.dirty = map[*Call]bool{}
 	s.mu.Unlock()
-	for _, c := range calls {
+	for _, c := range s.all() {
 		c.due(now)
 	}
 	for c := range dirty {
@@ -271,12 +266,7 @@ func (s *Server) due(now time.Time) {
 
 // Endpoints tells all calls there are.
 func (s *Server) Endpoints() []protocol.Endpoint {
-	s.mu.Lock()
-	calls := make([]*Call, 0, len(s.calls))
-	for _, c := range s.calls {
-		calls = append(calls, c)
-	}
-	s.mu.Unlock()
+	calls := s.all()
 	endpoints := make([]protocol.Endpoint, 0, len(calls))
 	for _, c := range calls {
 		if endpoint, ok := c.endpoint(); ok {
@@ -285,6 +275,12 @@ func (s *Server) Endpoints() []protocol.Endpoint {
 	}
 	slices.SortFunc(endpoints, func(a, b protocol.Endpoint) int { return strings.Compare(a.ID, b.ID) })
 	return endpoints
+}
+
+func (s *Server) all() []*Call {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Values(s.calls))
 }
 
 func (s *Server) call(id string) (*Call, error) {

@@ -75,7 +75,7 @@ func (c *Call) due(now time.Time) {
 	up := !c.over && (c.rec.State == answered || c.rec.State == held)
 	interval := time.Duration(c.rec.Timer.Interval) * c.s.timing.second
 	age := now.Sub(c.renewed)
-	refresh := up && interval > 0 && c.rec.Timer.Us && age >= interval/2 && !c.offering && now.After(c.refreshAt)
+	refresh := up && interval > 0 && c.rec.Timer.Us && age >= interval/2 && !c.offering && len(c.acks) == 0 && now.After(c.refreshAt)
 	expired := up && interval > 0 && !c.rec.Timer.Us && age >= interval-min(32*c.s.timing.second, interval/3)
 	if refresh {
 		c.offering = true
@@ -106,6 +106,18 @@ func (c *Call) renew(t sessionTimer) {
 	c.keepLocked()
 }
 
+// longer takes the interval that a 422 wants; false when that is none longer.
+func (c *Call) longer(res *sip.Response) bool {
+	least, _ := seconds(header(res, "Min-SE"))
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if least <= c.rec.Timer.Interval {
+		return false
+	}
+	c.rec.Timer.Interval = least
+	return true
+}
+
 // refresh renews the session from our side: by UPDATE where the far side takes it, else by a re-INVITE that
 // changes nothing.
 func (c *Call) refresh() {
@@ -134,10 +146,7 @@ func (c *Call) refresh() {
 	case res.StatusCode == 408 || res.StatusCode == 481:
 		c.quit("network", "session_expired", res.StatusCode)
 	case res.StatusCode == 422:
-		least, _ := seconds(header(res, "Min-SE"))
-		c.mu.Lock()
-		c.rec.Timer.Interval = max(c.rec.Timer.Interval, least)
-		c.mu.Unlock()
+		c.longer(res)
 	default: // 491 and others: later; RFC 3261 (14.1) wants a pause of chance after a 491
 		pause := c.s.timing.second * time.Duration(1+c.beginAt.UnixMicro()%3)
 		c.mu.Lock()

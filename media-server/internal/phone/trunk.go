@@ -186,8 +186,11 @@ func (s *Server) takeTrunks(doc protocol.Trunks) error {
 	return nil
 }
 
-// renewSources tells the listeners whom they may hear.
+// renewSources tells the listeners whom they may hear: the trunks, and the far sides of calls whose trunk was
+// taken away or changed since.
 func (s *Server) renewSources() {
+	s.sourcesMu.Lock()
+	defer s.sourcesMu.Unlock()
 	next := &sources{byTransport: map[string][]netip.Prefix{}, peers: map[netip.Addr]bool{}}
 	for _, t := range *s.trunks.Load() {
 		for _, transport := range []string{"udp", "tcp", "tls"} {
@@ -198,6 +201,17 @@ func (s *Server) renewSources() {
 		if addr := t.addr.Load(); addr != nil {
 			next.peers[*addr] = true
 		}
+	}
+	for _, c := range s.all() {
+		c.mu.Lock()
+		transport := c.rec.Dialog.Transport
+		if s.trunk(c.rec.Trunk) != c.trunk {
+			next.byTransport[transport] = append(next.byTransport[transport], c.trunk.prefixes...)
+			if source, err := netip.ParseAddrPort(c.rec.Dialog.Source); err == nil {
+				next.peers[source.Addr()] = true
+			}
+		}
+		c.mu.Unlock()
 	}
 	s.sources.Store(next)
 }
