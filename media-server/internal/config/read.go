@@ -47,7 +47,7 @@ func (c Config) Check() error {
 		address("control", c.Control, false),
 		address("sip_udp", c.SIPUDP, true), address("sip_tcp", c.SIPTCP, true), address("sip_tls", c.SIPTLS, true),
 		address("web_udp", c.WebUDP, true), address("web_tcp", c.WebTCP, true),
-		ip("rtp_host", c.RTPHost), ip("public_host", c.PublicHost), c.checkRange(),
+		ip("rtp_host", c.RTPHost), ip("public_host", c.PublicHost), c.checkNumbers(),
 		folder("state", c.State), folder("prompts", c.Prompts), folder("spool", c.Spool),
 		c.checkTLS(), c.checkParking(),
 	)
@@ -72,9 +72,12 @@ func ip(name, value string) error {
 	return nil
 }
 
-func (c Config) checkRange() error {
+func (c Config) checkNumbers() error {
 	if c.RTPFirst < 1024 || c.RTPLast > 65535 || c.RTPFirst+1 > c.RTPLast {
 		return fmt.Errorf("rtp_first %d and rtp_last %d: write a range within 1024 and 65535, two ports for each call", c.RTPFirst, c.RTPLast)
+	}
+	if c.WebMax < 1 || c.WebMax > 100_000 {
+		return fmt.Errorf("web_max is %d: write a number from 1 to 100000", c.WebMax)
 	}
 	return nil
 }

@@ -67,8 +67,9 @@ func TestAllThatIsWrongIsTold(t *testing.T) {
 		}
 	}
 	cfg = config.New()
-	cfg.DefaultPrompt, cfg.State = "welcome.wav", os.Args[0]
-	if err := cfg.Check(); err == nil || !strings.Contains(err.Error(), "default_prompt") || !strings.Contains(err.Error(), "state") {
+	cfg.DefaultPrompt, cfg.State, cfg.WebMax = "welcome.wav", os.Args[0], 0
+	if err := cfg.Check(); err == nil || !strings.Contains(err.Error(), "default_prompt") || !strings.Contains(err.Error(), "state") ||
+		!strings.Contains(err.Error(), "web_max") {
 		t.Error(err)
 	}
 }

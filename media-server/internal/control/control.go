@@ -70,8 +70,9 @@ type Deps struct {
 	Sockets Sockets
 	Mixer   Mixer
 	Parking Parking
-	// Figures gives what /v1/stats shows.
+	// Figures gives what /v1/stats shows. Busy tells that there is work beside endpoints: recordings to encode.
 	Figures func() map[string]any
+	Busy    func() bool
 	// Profile opens /debug/pprof/.
 	Profile bool
 	Log     *slog.Logger
@@ -157,7 +158,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	serving, stop := context.WithCancel(ctx)
 	server := &http.Server{
 		Handler: s.handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
-		MaxHeaderBytes: 16 << 10, BaseContext: func(net.Listener) context.Context { return serving },
+		WriteTimeout: time.Minute, MaxHeaderBytes: 16 << 10, BaseContext: func(net.Listener) context.Context { return serving },
 		ErrorLog: slog.NewLogLogger(s.deps.Log.Handler(), slog.LevelDebug),
 	}
 	work.Go(func() { s.tend(serving) })

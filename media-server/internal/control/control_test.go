@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"guichet/mediaserver/internal/control"
 	"guichet/mediaserver/internal/protocol"
@@ -46,6 +47,7 @@ func TestActsAreDoneOnce(t *testing.T) {
 		h.says("POST", "/v1/endpoints/out-1/hangup", `{}`, 204)
 		h.says("POST", "/v1/rooms/c1/plays", `{"play":"p1","heard_by":["a"],"tone":"beep"}`, 204)
 	}
+	h.says("POST", "/v1/endpoints/out-1/hangup", `{"cause":"again"}`, 204)
 	h.says("POST", "/v1/endpoints/out-1/digits", `{"act":"a2","digits":"1"}`, 204)
 	h.says("POST", "/v1/endpoints/out-2/answer", "", 204)
 	h.says("DELETE", "/v1/rooms/c1/plays/p1", "", 204)
@@ -182,8 +184,15 @@ func TestDrainTakesNothingNewAndEndsEmpty(t *testing.T) {
 	select {
 	case <-h.server.Drained():
 		t.Fatal("ended with a browser in a conversation")
-	default:
+	case <-time.After(600 * time.Millisecond): // it looks four times a second
 	}
+	h.busy.Store(true)
 	h.says("PUT", "/v1/rooms", `{"rooms":[{"id":"c1","rev":2,"closed":true}]}`, 204)
+	select {
+	case <-h.server.Drained():
+		t.Fatal("ended with a recording to encode")
+	case <-time.After(600 * time.Millisecond):
+	}
+	h.busy.Store(false)
 	<-h.server.Drained()
 }

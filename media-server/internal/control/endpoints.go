@@ -47,6 +47,9 @@ func (s *Server) prepare(w http.ResponseWriter, r *http.Request, id, name string
 	case "reject", "hangup":
 		var ending protocol.Ending
 		data, err = body(w, r, &ending)
+		if name == "hangup" {
+			data = nil // for whatever cause: it is over
+		}
 		do = func() error { return s.end(id, name, ending) }
 	case "digits":
 		var digits protocol.Digits

@@ -157,8 +157,12 @@ func (s *Server) isDraining() bool {
 	return s.draining
 }
 
-// isEmpty: no call is left, and nobody is in a room. Browsers that only wait come back to the next server.
+// isEmpty: no call is left, nobody is in a room, all recordings are encoded. Browsers that only wait come back
+// to the next server.
 func (s *Server) isEmpty() bool {
+	if s.deps.Busy() {
+		return false
+	}
 	there := map[string]bool{}
 	for _, endpoint := range s.endpoints() {
 		if endpoint.Kind == "phone" {

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -29,6 +30,7 @@ type world struct {
 	trunks   protocol.Trunks
 	forwards map[string][]protocol.Forward
 	fail     error
+	busy     atomic.Bool
 }
 
 func (w *world) note(what, id string) error {
@@ -160,6 +162,7 @@ func newHouse(t *testing.T, length int) *house {
 	server, err := control.New(control.Deps{
 		Token: token, Journal: journal, Phone: w, Browser: browsers{w}, Sockets: sockets{w}, Mixer: w,
 		Parking: control.Parking{How: "early"}, Figures: func() map[string]any { return map[string]any{"ticks": 7} }, Log: log,
+		Busy: w.busy.Load,
 	})
 	if err != nil {
 		t.Fatal(err)

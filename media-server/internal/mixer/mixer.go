@@ -200,6 +200,6 @@ func (m *Mixer) Stats() Stats {
 	ports, rooms := len(m.slots), len(m.rooms)
 	m.mu.Unlock()
 	out := m.figures.read()
-	out.Ports, out.Rooms = ports, rooms
+	out.Ports, out.Rooms, out.Recordings = ports, rooms, m.recorder.Pending()
 	return out
 }

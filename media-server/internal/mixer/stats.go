@@ -22,10 +22,12 @@ type Stats struct {
 	Hear   Spent `json:"hear"`
 	Record Spent `json:"record"`
 	Tick   Spent `json:"tick"`
-	// Ports attached, rooms open, and whether the tick's thread runs at real-time priority.
-	Ports    int  `json:"ports"`
-	Rooms    int  `json:"rooms"`
-	Realtime bool `json:"realtime"`
+	// Ports attached, rooms open, recordings not yet encoded, and whether the tick's thread runs at real-time
+	// priority.
+	Ports      int  `json:"ports"`
+	Rooms      int  `json:"rooms"`
+	Recordings int  `json:"recordings"`
+	Realtime   bool `json:"realtime"`
 }
 
 // Spent is a time per tick, in microseconds.

@@ -59,7 +59,7 @@ func (r *Recorder) encodeAll(ctx context.Context) {
 func (r *Recorder) nextReady() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.ready) == 0 {
+	if r.busy = len(r.ready) > 0; !r.busy {
 		return ""
 	}
 	id := r.ready[0]

@@ -50,6 +50,7 @@ type Recorder struct {
 	mu    sync.Mutex
 	tapes map[string]*Tape // under way, by id
 	ready []string         // ids to encode
+	busy  bool             // one that was of them is being encoded
 	told  map[string]bool  // ids whose encoding failed and was told
 }
 
@@ -68,6 +69,16 @@ func New(deps Deps) (*Recorder, error) {
 		return nil, err
 	}
 	return r, nil
+}
+
+// Pending counts the recordings under way and those not yet encoded; one whose encoding failed is not among them.
+func (r *Recorder) Pending() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.busy {
+		return len(r.tapes) + len(r.ready) + 1
+	}
+	return len(r.tapes) + len(r.ready)
 }
 
 // Free tells whether a recording may begin under this id; ErrDone: there is one that has ended.

@@ -90,7 +90,7 @@ func build(cfg config.Config, options Options, kept *keep.Folder) (*parts, error
 	p.control, err = control.New(control.Deps{
 		Token: options.Token, Journal: p.journal, Phone: p.phone, Browser: p.browser, Sockets: p.sockets, Mixer: p.mixer,
 		Parking: control.Parking{How: cfg.Park, Prompt: cfg.DefaultPrompt},
-		Figures: figures(p, options), Profile: options.Profile, Log: options.Log,
+		Figures: figures(p, options), Busy: func() bool { return p.mixer.Stats().Recordings > 0 }, Profile: options.Profile, Log: options.Log,
 	})
 	return p, err
 }
