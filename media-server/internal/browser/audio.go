@@ -22,6 +22,9 @@ var spoken = [...]webrtc.RTPCodecParameters{
 	speak("PCMU", 0, 8000, 0, ""),
 }
 
+// quietAfter ticks without anything to hear we stop sending.
+const quietAfter = 10
+
 const events = "telephone-event"
 
 func speak(name string, pt webrtc.PayloadType, rate uint32, channels uint16, fmtp string) webrtc.RTPCodecParameters {
@@ -52,6 +55,7 @@ type voice struct {
 	receiver *stream.Receiver
 	sender   *stream.Sender
 	codec    string
+	quiet    int // ticks in which nothing was to be heard; of the mixer's goroutine
 }
 
 // audioTrack makes the voice once pion has agreed on its codec.
@@ -144,11 +148,20 @@ func (e *endpoint) Say(f *media.Frame) bool {
 	return v != nil && v.receiver.Say(f)
 }
 
-// Hear implements media.Port.
+// Hear implements media.Port. A browser that is to hear nothing gets silence for a moment, then no packets: most
+// are idle most of the time.
 func (e *endpoint) Hear(f *media.Frame) {
-	if v := e.voice(); v != nil {
-		v.sender.Hear(f)
+	v := e.voice()
+	if v == nil {
+		return
 	}
+	if f != nil {
+		v.quiet = 0
+	} else {
+		v.quiet = min(v.quiet+1, quietAfter)
+	}
+	v.sender.SetSending(v.quiet < quietAfter)
+	v.sender.Hear(f)
 }
 
 // voice is nil before the browser is connected.

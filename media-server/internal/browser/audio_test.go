@@ -63,6 +63,7 @@ func (p *page) listen(track *webrtc.TrackRemote) {
 			return
 		}
 		ear.Receive(buffer[:n])
+		p.packets.Add(1)
 	}
 }
 
@@ -128,6 +129,28 @@ func TestAudioBothWaysInWideband(t *testing.T) {
 	b.hears(low, wide)
 	if e := h.wait(protocol.Connected, "a", time.Second); e.Codec != "G722" {
 		t.Errorf("connected: %+v", e)
+	}
+}
+
+func TestNothingIsSentToWhoIsToHearNothing(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, testConfig())
+	a := newPage(t, h, "a", pageOptions{}).join()
+	b := newPage(t, h, "b", pageOptions{}).join()
+	for range 2 {
+		stop := b.talk(440)
+		a.hears(440, 5000)
+		stop()
+		was := int64(-1)
+		h.until("no more packets", func() bool {
+			before := was
+			was = a.packets.Load()
+			time.Sleep(100 * time.Millisecond)
+			return was == before
+		})
+		a.mu.Lock()
+		a.heard = nil
+		a.mu.Unlock()
 	}
 }
 
@@ -201,5 +224,21 @@ func TestQualityIsTold(t *testing.T) {
 	e := h.wait(protocol.Quality, "a", qualityEvery+2*time.Second)
 	if e.Loss != 0 || e.DelayMillis <= 0 || e.DelayMillis > 200 {
 		t.Errorf("quality: %+v", e)
+	}
+}
+
+// BenchmarkHear is what a connected browser costs the mixer's tick.
+func BenchmarkHear(b *testing.B) {
+	for _, tcp := range []bool{false, true} {
+		b.Run(map[bool]string{false: "udp", true: "tcp"}[tcp], func(b *testing.B) {
+			h := newHouse(b, testConfig())
+			newPage(b, h, "a", pageOptions{tcp: tcp}).join()
+			e := h.links()[0].end
+			var f media.Frame
+			b.ReportAllocs()
+			for b.Loop() {
+				e.Hear(&f)
+			}
+		})
 	}
 }

@@ -19,7 +19,7 @@ import (
 // house is a server with a mixer of the test: each port hears all the others.
 type house struct {
 	*Server
-	t      *testing.T
+	t      testing.TB
 	cancel context.CancelFunc
 	ended  sync.WaitGroup
 
@@ -46,7 +46,7 @@ func testConfig() config.Config {
 	return cfg
 }
 
-func newHouse(t *testing.T, cfg config.Config) *house {
+func newHouse(t testing.TB, cfg config.Config) *house {
 	t.Helper()
 	h := &house{t: t, news: make(chan struct{}), ports: map[string]media.Port{}, heard: map[string][]media.Frame{}}
 	server, err := New(cfg, Deps{Emit: h.emit, Attach: h.attach, Detach: h.detach, Log: quiet()})
@@ -108,15 +108,19 @@ func (h *house) mix(ctx context.Context) {
 			}
 		}
 		for id, port := range h.ports {
-			var f media.Frame
+			var f *media.Frame
 			for other, frame := range said {
-				if other != id {
-					for i := range f {
-						f[i] += frame[i]
-					}
+				if other == id {
+					continue
+				}
+				if f == nil {
+					f = &media.Frame{}
+				}
+				for i := range f {
+					f[i] += frame[i]
 				}
 			}
-			port.Hear(&f)
+			port.Hear(f)
 		}
 		h.mixing.Unlock()
 	}

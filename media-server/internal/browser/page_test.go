@@ -24,17 +24,18 @@ import (
 
 // page is what a browser does, in Go: the three sections and the channel of the convention.
 type page struct {
-	t      *testing.T
-	h      *house
-	id     string
-	pc     *webrtc.PeerConnection
-	marks  *webrtc.DataChannel
-	audio  *microphone
-	sender *stream.Sender
-	video  [2]*webrtc.TrackLocalStaticRTP
-	ended  sync.WaitGroup
-	stop   context.CancelFunc
-	ctx    context.Context
+	t       testing.TB
+	h       *house
+	id      string
+	pc      *webrtc.PeerConnection
+	marks   *webrtc.DataChannel
+	audio   *microphone
+	sender  *stream.Sender
+	packets atomic.Int64 // of audio that came in
+	video   [2]*webrtc.TrackLocalStaticRTP
+	ended   sync.WaitGroup
+	stop    context.CancelFunc
+	ctx     context.Context
 
 	mu    sync.Mutex
 	seen  map[string][]rtp.Packet // by kind: what came in
@@ -93,7 +94,7 @@ type pageOptions struct {
 	turn   *webrtc.ICEServer
 }
 
-func newPage(t *testing.T, h *house, id string, o pageOptions) *page {
+func newPage(t testing.TB, h *house, id string, o pageOptions) *page {
 	t.Helper()
 	silent := silence()
 	settings := webrtc.SettingEngine{LoggerFactory: silent}
