@@ -8,7 +8,6 @@ package jitter
 
 import (
 	"math"
-	"slices"
 	"time"
 
 	"guichet/mediaserver/internal/media"
@@ -33,7 +32,8 @@ type Packet struct {
 
 // Stats are figures since the start.
 type Stats struct {
-	Late, Duplicate int
+	// Late packets came after their time.
+	Late int
 	// Cuts are the periods of voice left out or repeated.
 	Cuts      int
 	Concealed time.Duration
@@ -73,9 +73,6 @@ type Buffer struct {
 	queue []*slot // by position
 	spare []*slot
 	odd   *slot // one that fits no clock we know, kept until the next one tells
-
-	seen   [capacity]int64 // positions of packets that came of late
-	seenAt int
 
 	anchored  bool
 	timestamp uint32 // of the newest packet, and without roll-over
@@ -124,9 +121,6 @@ func (b *Buffer) restart() {
 	b.noisePeak, b.muteFrom, b.muteUntil = 0, 0, 0
 	b.odd.Payload = b.odd.Payload[:0]
 	b.anchored, b.next, b.hole = false, math.MinInt64, 0
-	for i := range b.seen {
-		b.seen[i] = math.MinInt64
-	}
 }
 
 // pause ends the tie between what is played and the timestamps.
@@ -147,17 +141,18 @@ func (b *Buffer) place(timestamp uint32) int64 {
 
 func samples(at time.Duration) int64 { return int64(at) / int64(time.Second/media.Rate) }
 
-// Push takes a packet that came at the given time; false: it came before.
-func (b *Buffer) Push(p Packet, at time.Duration) bool {
+// Push takes a packet that came at the given time. One that comes twice is the caller's to leave out: it would count as
+// late.
+func (b *Buffer) Push(p Packet, at time.Duration) {
 	if len(p.Payload) == 0 || len(p.Payload) > maxPayload {
-		return true
+		return
 	}
 	now := samples(at)
 	position := b.place(p.Timestamp)
 	if b.delay.known {
 		if off := now - position - b.delay.base(); off > otherClock || off < -otherClock {
 			if !b.confirm(p, now) {
-				return true
+				return
 			}
 			position = b.place(p.Timestamp)
 		}
@@ -166,15 +161,8 @@ func (b *Buffer) Push(p Packet, at time.Duration) bool {
 	if extended := b.extended + int64(int32(p.Timestamp-b.timestamp)); extended >= b.extended {
 		b.timestamp, b.extended = p.Timestamp, extended
 	}
-	if slices.Contains(b.seen[:], position) {
-		b.stats.Duplicate++
-		return false
-	}
-	b.seen[b.seenAt%capacity] = position
-	b.seenAt++
 	b.delay.arrive(now-position, now)
 	b.insert(p, position, now)
-	return true
 }
 
 // confirm keeps a packet of another clock aside. When the next one agrees with it, the stream has changed its
@@ -187,7 +175,6 @@ func (b *Buffer) confirm(p Packet, now int64) bool {
 			before, arrival := odd.Packet, odd.arrival
 			b.restart()
 			position := b.place(before.Timestamp)
-			b.seen[0], b.seenAt = position, 1
 			b.delay.arrive(arrival-position, arrival)
 			b.insert(before, position, arrival)
 			return true
@@ -211,6 +198,9 @@ func (b *Buffer) insert(p Packet, position, now int64) {
 	at := len(b.queue)
 	for at > 0 && b.queue[at-1].position > position {
 		at--
+	}
+	if at > 0 && b.queue[at-1].position == position {
+		return
 	}
 	if len(b.spare) == 0 { // nobody takes them: the oldest goes
 		if at == 0 {

@@ -73,7 +73,6 @@ type link struct {
 	loss      float64 // share
 	burst     int     // packets lost together
 	jitter    float64 // ms, evenly spread
-	twice     float64 // share
 	drift     float64 // ppm by which the sender's clock is fast
 	hold      func(sent time.Duration) time.Duration
 	talks     func(sent time.Duration) bool
@@ -119,9 +118,6 @@ func (l link) carry(random *rand.Rand, length time.Duration) []arrival {
 			at += l.hold(sent)
 		}
 		all = append(all, arrival{at, p})
-		if random.Float64() < l.twice {
-			all = append(all, arrival{at + time.Duration(random.IntN(60))*time.Millisecond, p})
-		}
 	}
 	sort.SliceStable(all, func(i, j int) bool { return all[i].at < all[j].at })
 	return all

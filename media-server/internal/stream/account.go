@@ -7,7 +7,8 @@ type account struct {
 	known    bool
 	ssrc     uint32
 	base     int64
-	highest  int64 // sequence number without roll-over
+	highest  int64  // sequence number without roll-over
+	seen     uint64 // bit n: the packet n before the highest came
 	received uint64
 	jitter   float64 // timestamp units
 	transit  float64
@@ -15,9 +16,15 @@ type account struct {
 
 	// Of streams before this one (another SSRC).
 	lostBefore, receivedBefore uint64
-	// At the last report and the last look.
-	reported, looked count
+	duplicate                  uint64 // of all streams
+
+	reported count // at the last report
+	looked   count // at the last look, every five seconds
+	lookedAt time.Duration
+	lossLast float64
 }
+
+const lookEvery = 5 * time.Second
 
 type count struct {
 	expected, received uint64
@@ -27,23 +34,37 @@ type count struct {
 func (a *account) restart(h header) {
 	*a = account{
 		known: true, ssrc: h.ssrc, base: int64(h.sequence), highest: int64(h.sequence) - 1,
-		lostBefore: a.lost(), receivedBefore: a.receivedBefore + a.received,
+		lostBefore: a.lost(), receivedBefore: a.receivedBefore + a.received, duplicate: a.duplicate,
+		lookedAt: a.lookedAt, lossLast: a.lossLast,
 	}
 }
 
 // maxJump is how far sequence numbers may jump before they are taken as those of a sender that began anew.
 const maxJump = 3000
 
-// take counts a packet and tells its sequence number without roll-over.
-func (a *account) take(h header) int64 {
+// take counts a packet and tells its sequence number without roll-over; fresh is false for one that came before.
+func (a *account) take(h header, now time.Duration) (sequence int64, fresh bool) {
 	if jump := int16(h.sequence - uint16(a.highest)); jump > maxJump || jump < -maxJump {
 		a.restart(h)
 	}
-	sequence := a.highest + int64(int16(h.sequence-uint16(a.highest)))
-	a.highest = max(a.highest, sequence)
+	sequence = a.highest + int64(int16(h.sequence-uint16(a.highest)))
+	if ahead := sequence - a.highest; ahead > 0 {
+		a.seen = a.seen<<ahead | 1
+		a.highest = sequence
+	} else {
+		bit := uint64(1) << -ahead
+		if a.seen&bit != 0 {
+			a.duplicate++
+			return sequence, false
+		}
+		a.seen |= bit
+	}
 	a.base = min(a.base, sequence)
 	a.received++
-	return sequence
+	if now-a.lookedAt > lookEvery {
+		a.lookedAt, a.lossLast = now, a.share(&a.looked)
+	}
+	return sequence, true
 }
 
 // time takes in when a packet of audio came.

@@ -126,6 +126,7 @@ func TestDigitDuration(t *testing.T) {
 		sequence++
 		c.Receive(rtpPacket(101, false, sequence, 16000+0xffff, 7, p))
 	}
+	c.tick()
 	if c.digits.String() != "59" || c.held[0] != 120*time.Millisecond || c.held[1].Round(time.Millisecond) != 9192*time.Millisecond {
 		t.Errorf("%s held for %v", c.digits.String(), c.held)
 	}
@@ -144,6 +145,7 @@ func TestDigitOfMovingTimestamps(t *testing.T) {
 				[]byte{4, 10 | end, byte(duration >> 8), byte(duration)}))
 		}
 	}
+	c.tick()
 	if got := c.digits.String(); got != "44" {
 		t.Errorf("two presses of 4 are told as %q", got)
 	}

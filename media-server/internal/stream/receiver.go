@@ -23,7 +23,6 @@ type Notices struct {
 
 const (
 	silentAfter  = time.Second
-	lookEvery    = 5 * time.Second
 	muteBefore   = 40 * time.Millisecond  // of a digit: gateways notice a tone when it has begun
 	muteAfter    = 40 * time.Millisecond  // and its end when it has ended
 	muteWhile    = 120 * time.Millisecond // until the next packet about it may come
@@ -35,24 +34,28 @@ const (
 type Receiver struct {
 	notices Notices
 	now     func() time.Duration
+	way     handover
 
-	mu      sync.Mutex
-	format  Format
-	codec   audio.Codec
-	buffer  *jitter.Buffer
+	// What the read loop keeps; the tick never takes this lock.
+	book    sync.Mutex
 	account account
-	digits  digitReader
-	events  int64 // event packets: they have sequence numbers, but no audio
+	events  int64 // event packets: they have sequence numbers, but no sound
 	bad     uint64
 	claim   header // of another SSRC, which the next packet must confirm
 	claimed time.Duration
 
-	off      bool // nothing is to be received
-	heard    time.Duration
-	noise    bool // the last packet announced silence
-	silent   bool
-	looked   time.Duration
-	lossLast float64
+	// What the tick keeps; the read loop only takes this lock where nobody else does, and it is taken after book.
+	play   sync.Mutex
+	buffer *jitter.Buffer
+	digits digitReader
+	heard  time.Duration
+	noise  bool // the last packet announced silence
+	silent bool
+
+	// Changed under both locks.
+	format Format
+	codec  audio.Codec
+	off    bool // nothing is to be received
 }
 
 // NewReceiver makes a receiver of packets of this format.
@@ -73,9 +76,9 @@ func NewReceiver(format Format, notices Notices) (*Receiver, error) {
 func (r *Receiver) Receive(packet []byte) {
 	h, payload, ok := parse(packet)
 	if !ok {
-		r.mu.Lock()
+		r.book.Lock()
 		r.bad++
-		r.mu.Unlock()
+		r.book.Unlock()
 		return
 	}
 	r.take(h, payload)
@@ -84,50 +87,34 @@ func (r *Receiver) Receive(packet []byte) {
 // take is Receive after the header has been read; it tells whether the stream is another one from now on.
 func (r *Receiver) take(h header, payload []byte) (changed bool) {
 	now := r.now()
-	r.mu.Lock()
+	r.book.Lock()
+	defer r.book.Unlock()
 	if r.off || !r.belongs(h, now) {
-		r.mu.Unlock()
 		return false
 	}
 	if changed = r.account.ssrc != h.ssrc || !r.account.known; changed {
-		if r.account.known {
-			r.buffer.Restart(r.codec)
-		}
 		r.account.restart(h)
-		r.digits = digitReader{}
 	}
-	sequence := r.account.take(h)
-	var digit byte
-	var held uint32
-	switch {
-	case h.payloadType == r.format.PT:
+	sequence, fresh := r.account.take(h, now)
+	if !fresh {
+		return changed
+	}
+	p := arrived{restart: changed, header: h, sequence: sequence - r.events, at: now, payload: payload}
+	switch h.payloadType {
+	case r.format.PT:
 		r.account.time(h, now, r.codec.ClockRate())
-		r.push(jitter.Packet{Sequence: sequence - r.events, Timestamp: h.timestamp, Payload: payload}, now)
-	case h.payloadType == r.format.EventPT: // not 0: understands saw to that
+	case r.format.EventPT: // not 0: understands saw to that
 		r.events++
-		digit, held = r.digits.packet(h, payload, now)
-		r.mute()
+		p.kind = event
 	default:
-		r.push(jitter.Packet{Sequence: sequence - r.events, Timestamp: h.timestamp, Payload: payload, Noise: true}, now)
+		p.kind = noise
 	}
-	r.noise = h.payloadType == noiseType && h.payloadType != r.format.PT
-	r.heard = now
-	back := r.silent
-	r.silent = false
-	clock := r.codec.ClockRate()
-	r.mu.Unlock()
-	r.tell(digit, held, clock)
-	if back && r.notices.Silent != nil {
-		r.notices.Silent(false)
+	if !r.way.add(p) && r.play.TryLock() { // nobody speaks: old packets make room
+		r.drain(nil)
+		r.play.Unlock()
+		r.way.add(p)
 	}
 	return changed
-}
-
-// push hands a packet to the play-out; one that comes twice does not make up for one that was lost.
-func (r *Receiver) push(p jitter.Packet, now time.Duration) {
-	if !r.buffer.Push(p, now) {
-		r.account.received--
-	}
 }
 
 // belongs tells whether a packet is of this stream; one of another SSRC is when two in a row say so, lest a single
@@ -150,6 +137,75 @@ func (r *Receiver) understands(payloadType uint8) bool {
 	return payloadType == r.format.PT || payloadType == noiseType || payloadType == r.format.EventPT && payloadType != 0
 }
 
+// Say fills f with the next 20 ms; false when there is nothing to hear.
+func (r *Receiver) Say(f *media.Frame) bool {
+	now := r.now()
+	r.play.Lock()
+	if r.off {
+		r.play.Unlock()
+		return false
+	}
+	if r.heard == 0 {
+		r.heard = now
+	}
+	var told digits
+	r.drain(&told)
+	told.add(r.digits.expire(now))
+	ok := r.buffer.Pop(now, f)
+	was := r.silent
+	r.silent = !r.noise && now-r.heard > silentAfter
+	is, clock := r.silent, r.codec.ClockRate()
+	r.play.Unlock()
+	for _, one := range told.all[:told.n] {
+		if r.notices.Digit != nil {
+			r.notices.Digit(one.key, time.Duration(one.held)*time.Second/time.Duration(clock))
+		}
+	}
+	if was != is && r.notices.Silent != nil {
+		r.notices.Silent(is)
+	}
+	return ok
+}
+
+// digits are those that ended within one tick.
+type digits struct {
+	all [8]struct {
+		key  byte
+		held uint32
+	}
+	n int
+}
+
+func (d *digits) add(key byte, held uint32) {
+	if key != 0 && d.n < len(d.all) {
+		d.all[d.n].key, d.all[d.n].held = key, held
+		d.n++
+	}
+}
+
+// drain takes what has arrived; with nil for told, digits are of a time in which nobody listened.
+func (r *Receiver) drain(told *digits) {
+	for p := r.way.next(); p != nil; p = r.way.next() {
+		if p.restart {
+			r.buffer.Restart(r.codec)
+			r.digits = digitReader{}
+		}
+		if p.kind == event {
+			digit, held := r.digits.packet(p.header, p.payload, p.at)
+			if told != nil {
+				told.add(digit, held)
+			}
+			r.mute()
+		} else {
+			r.buffer.Push(jitter.Packet{
+				Sequence: p.sequence, Timestamp: p.header.timestamp, Payload: p.payload, Noise: p.kind == noise,
+			}, p.at)
+		}
+		r.heard, r.noise = p.at, p.kind == noise
+		r.way.drop()
+	}
+}
+
 // mute keeps the digit that is under way, or was last, out of the audio.
 func (r *Receiver) mute() {
 	if !r.digits.known {
@@ -163,39 +219,15 @@ func (r *Receiver) mute() {
 	r.buffer.Mute(r.digits.start-units(muteBefore), until)
 }
 
-func (r *Receiver) tell(digit byte, held uint32, clock int) {
-	if digit != 0 && r.notices.Digit != nil {
-		r.notices.Digit(digit, time.Duration(held)*time.Second/time.Duration(clock))
-	}
-}
-
-// Say fills f with the next 20 ms; false when there is nothing to hear.
-func (r *Receiver) Say(f *media.Frame) bool {
-	now := r.now()
-	r.mu.Lock()
-	if r.off {
-		r.heard = now
-		r.mu.Unlock()
-		return false
-	}
-	if r.heard == 0 {
-		r.heard = now
-	}
-	ok := r.buffer.Pop(now, f)
-	digit, held := r.digits.expire(now)
-	gone := !r.silent && !r.noise && now-r.heard > silentAfter
-	r.silent = r.silent || gone
-	if now-r.looked > lookEvery {
-		r.looked = now
-		r.lossLast = 100 * r.account.share(&r.account.looked)
-	}
-	clock := r.codec.ClockRate()
-	r.mu.Unlock()
-	r.tell(digit, held, clock)
-	if gone && r.notices.Silent != nil {
-		r.notices.Silent(true)
-	}
-	return ok
+// change runs a change of what is received under both locks; what is on the way is forgotten.
+func (r *Receiver) change(do func()) {
+	r.book.Lock()
+	defer r.book.Unlock()
+	r.play.Lock()
+	defer r.play.Unlock()
+	r.drain(nil)
+	do()
+	r.digits = digitReader{}
 }
 
 // SetFormat changes what is received, as a new offer and answer agreed on it.
@@ -204,41 +236,49 @@ func (r *Receiver) SetFormat(format Format) error {
 	if err != nil {
 		return err
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if format.Codec != r.format.Codec {
-		r.codec = codec
-		r.buffer.Restart(codec)
+	r.book.Lock()
+	same := format == r.format
+	r.book.Unlock()
+	if same {
+		return nil
 	}
-	r.format = format
+	r.change(func() {
+		if format.Codec != r.format.Codec {
+			r.codec = codec
+			r.buffer.Restart(codec)
+		}
+		r.format = format
+	})
 	return nil
 }
 
 // setReceiving tells whether anything is to be received (not while we have put the far side on hold).
 func (r *Receiver) setReceiving(on bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.off != on {
+	r.book.Lock()
+	same := r.off == !on
+	r.book.Unlock()
+	if same {
 		return
 	}
-	r.off = !on
-	r.heard = r.now()
-	if r.off {
+	r.change(func() {
+		r.off = !on
+		r.heard = r.now()
 		r.buffer.Restart(r.codec)
-		r.digits = digitReader{}
-	}
+	})
 }
 
 // Stats tells the figures so far.
 func (r *Receiver) Stats() Stats {
-	now := r.now()
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	played := r.buffer.Stats(now)
+	r.book.Lock()
+	defer r.book.Unlock()
+	r.play.Lock()
+	played := r.buffer.Stats(r.now())
+	r.play.Unlock()
+	a := &r.account
 	return Stats{
-		Received: r.account.receivedBefore + r.account.received, Lost: r.account.lost(), Bad: r.bad,
-		Late: uint64(played.Late), Duplicate: uint64(played.Duplicate), LossPercent: r.lossLast,
-		JitterMillis:    r.account.jitter * 1000 / float64(r.codec.ClockRate()),
+		Received: a.receivedBefore + a.received, Lost: a.lost(), Bad: r.bad,
+		Late: uint64(played.Late), Duplicate: a.duplicate, LossPercent: 100 * a.lossLast,
+		JitterMillis:    a.jitter * 1000 / float64(r.codec.ClockRate()),
 		DelayMillis:     float64(played.Delay) / float64(time.Millisecond),
 		ConcealedMillis: played.Concealed.Milliseconds(),
 	}

@@ -3,6 +3,7 @@ package stream
 import (
 	"math"
 	"testing"
+	"time"
 
 	"guichet/mediaserver/internal/audio"
 	"guichet/mediaserver/internal/media"
@@ -158,4 +159,25 @@ func rtpPacketHeader(sequence uint16, timestamp uint32) []byte {
 	headerScratch = [headerBytes]byte{0x80, 8, byte(sequence >> 8), byte(sequence), byte(timestamp >> 24),
 		byte(timestamp >> 16), byte(timestamp >> 8), byte(timestamp), 0, 0, 0, 1}
 	return headerScratch[:]
+}
+
+// Before anybody listens, packets are taken all the same, and the newest are played once somebody does.
+func TestReceiverBeforeAnybodyListens(t *testing.T) {
+	c := newClocked(t, phoneFormat)
+	tone := speak(t, "PCMA", 500)
+	for i := range uint16(1000) {
+		c.Receive(rtpPacket(8, false, i, uint32(i)*160, 1, tone()))
+		c.at += 20 * time.Millisecond
+	}
+	var f media.Frame
+	heard := 0
+	for i := range uint16(100) {
+		c.Receive(rtpPacket(8, false, 1000+i, uint32(1000+i)*160, 1, tone()))
+		if f, _ = c.tick(); strength(f[:], 500) > 6000 {
+			heard++
+		}
+	}
+	if stats := c.Stats(); heard < 97 || stats.Lost != 0 || stats.DelayMillis > 250 {
+		t.Errorf("%d of 100 frames are heard, %+v", heard, stats)
+	}
 }

@@ -181,8 +181,8 @@ func (l *Leg) rtcpTo() netip.AddrPort {
 
 // reception is our report block on the stream that is received; none where there is no stream.
 func (r *Receiver) reception() []rtcp.ReceptionReport {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	r.book.Lock()
+	defer r.book.Unlock()
 	if !r.account.known {
 		return nil
 	}

@@ -139,8 +139,8 @@ func (s *Sender) counts() (packets, octets uint64) {
 
 // position tells the stream and the highest sequence number received, without roll-over.
 func (r *Receiver) position() (ssrc uint32, index uint64) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	r.book.Lock()
+	defer r.book.Unlock()
 	if !r.account.known {
 		return 0, 0
 	}
@@ -149,7 +149,7 @@ func (r *Receiver) position() (ssrc uint32, index uint64) {
 
 // expects tells whether a payload type is one of this stream.
 func (r *Receiver) expects(payloadType uint8) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	r.book.Lock()
+	defer r.book.Unlock()
 	return r.understands(payloadType)
 }
