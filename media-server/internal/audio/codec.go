@@ -1,4 +1,4 @@
-// Package audio turns frames into payloads and back: codecs, the change between 8 and 16 kHz, levels, tones.
+// Package audio turns frames into payloads and back: codecs, the change between 8 and 16 kHz, tones.
 package audio
 
 import (
@@ -10,10 +10,6 @@ import (
 
 // Codec encodes one direction of one stream, or decodes it: it has a memory, so it is never shared.
 type Codec interface {
-	// Name is the encoding's name in SDP: PCMA, PCMU, G722.
-	Name() string
-	// PayloadType is the static RTP payload type.
-	PayloadType() uint8
 	// ClockRate is that of the RTP timestamps (for G722 it is 8000, as RFC 3551 says).
 	ClockRate() int
 	// Encode appends the payload of f to dst.
@@ -30,9 +26,9 @@ var ErrUnknownCodec = errors.New("unknown codec")
 func New(name string) (Codec, error) {
 	switch name {
 	case "PCMA":
-		return &g711{name: name, payloadType: 8, law: &alaw}, nil
+		return &g711{law: &alaw}, nil
 	case "PCMU":
-		return &g711{name: name, payloadType: 0, law: &mulaw}, nil
+		return &g711{law: &mulaw}, nil
 	case "G722":
 		return newG722(), nil
 	case "opus":

@@ -69,17 +69,13 @@ func abs(v int) int {
 
 // g711 is one direction of a G.711 stream; its memory is that of the rate change.
 type g711 struct {
-	name        string
-	payloadType uint8
-	law         *law
-	up          Up
-	down        Down
-	narrow      [media.FrameSamples / 2]int16
+	law    *law
+	up     Up
+	down   Down
+	narrow [media.FrameSamples / 2]int16
 }
 
-func (c *g711) Name() string       { return c.name }
-func (c *g711) PayloadType() uint8 { return c.payloadType }
-func (c *g711) ClockRate() int     { return 8000 }
+func (c *g711) ClockRate() int { return 8000 }
 
 func (c *g711) Encode(dst []byte, f *media.Frame) []byte {
 	c.down.Process(c.narrow[:], f[:])

@@ -90,8 +90,8 @@ func TestReceiverSilence(t *testing.T) {
 	if len(c.silent) != 4 || c.silent[3] {
 		t.Fatalf("announced silence: %v", c.silent)
 	}
-	if f, ok := c.tick(); !ok || audio.Level(&f) < -45 || audio.Level(&f) > -35 {
-		t.Errorf("comfort noise of -40 dB is heard at %.1f", audio.Level(&f))
+	if f, ok := c.tick(); !ok || level(&f) < -45 || level(&f) > -35 {
+		t.Errorf("comfort noise of -40 dB is heard at %.1f", level(&f))
 	}
 }
 

@@ -123,8 +123,8 @@ func TestSenderDigits(t *testing.T) {
 				break
 			}
 		}
-		if f, _ := c.tick(); audio.Level(&f) < -20 {
-			t.Errorf("%d ms: the voice did not come back: %.1f", millis, audio.Level(&f))
+		if f, _ := c.tick(); level(&f) < -20 {
+			t.Errorf("%d ms: the voice did not come back: %.1f", millis, level(&f))
 		}
 		if s := c.Stats(); s.Lost != 0 || s.Late != 0 {
 			t.Errorf("%d ms: %+v", millis, s)
