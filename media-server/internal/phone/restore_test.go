@@ -142,3 +142,33 @@ func TestAnswerLostInTheCrashIsSaidAgain(t *testing.T) {
 	d.send("BYE", "")
 	p.expect("200 BYE")
 }
+
+func TestSpendOutlivesACrash(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	p := newPeer(t, "udp", h.s, nil)
+	h.put(trunkTo(p, func(doc *protocol.Trunk) {
+		doc.SpendPerDay, doc.PricePerMin = 1, map[string]float64{"+33": 30} // 0.50 a second
+	}))
+	h.outgoing(p, "out")
+	spent := func() float64 {
+		sum, _ := h.s.trunk("carrier").limits.owed(time.Now())
+		return sum.Amount
+	}
+	for deadline := time.Now().Add(patience); spent() < 0.25; {
+		if time.Now().After(deadline) {
+			t.Fatal("nothing is charged")
+		}
+		time.Sleep(time.Millisecond)
+	}
+	h.s.due(time.Now()) // saved with the next tick at the latest
+	h.s.due(time.Now().Add(time.Millisecond))
+	h.restart()
+	if after := spent(); after < 0.25 || after > 3 {
+		t.Errorf("%.2f is spent after the crash", after)
+	}
+	for spent() < 1 { // the call goes on, and is charged
+		time.Sleep(time.Millisecond)
+	}
+	refusal(t, h.s.Dial("more", protocol.Dial{Trunk: "carrier", Number: "+33612345678", TimeoutMillis: 5000}), "limit", "spend_per_day")
+}

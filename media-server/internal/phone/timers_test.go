@@ -136,6 +136,14 @@ func TestKeepAlive(t *testing.T) {
 		p.reply(p.expect("OPTIONS"), 200, "x", "")
 		up = h.told(protocol.TrunkUp)
 	}
+	h.wait(protocol.TrunkUp, "")
+	h.s.trunksMu.Lock()
+	doc := h.s.trunksDoc
+	h.s.trunksMu.Unlock()
+	h.do(h.s.SetTrunks(doc)) // Guichet was restarted, and hears again what it knew
+	if !h.told(protocol.TrunkUp) && !h.told(protocol.TrunkDown) {
+		t.Fatal("nothing is told")
+	}
 	d := p.call("x")
 	d.send("OPTIONS", "")
 	for {

@@ -34,8 +34,9 @@ type trunk struct {
 	stop     context.CancelFunc
 	ended    chan struct{} // closed when its registration and keep-alive have ended; nil: they never began
 
-	mu sync.Mutex
-	up *bool // not known before the first answer
+	mu    sync.Mutex
+	up    *bool // not known before the first answer
+	cause string
 }
 
 func newTrunk(doc protocol.Trunk, l *limits) (*trunk, error) {
@@ -135,7 +136,10 @@ func (s *Server) SetTrunks(doc protocol.Trunks) error {
 	if doc.Rev < s.trunksDoc.Rev || doc.Rev == s.trunksDoc.Rev && !reflect.DeepEqual(doc, s.trunksDoc) {
 		return protocol.OldRev("rev", s.trunksDoc.Rev)
 	}
-	if doc.Rev == s.trunksDoc.Rev {
+	if doc.Rev == s.trunksDoc.Rev { // Guichet was restarted: it does not know how the trunks are
+		for _, t := range *s.trunks.Load() {
+			s.tellAgain(t)
+		}
 		return nil
 	}
 	if err := s.takeTrunks(doc); err != nil {
@@ -254,16 +258,28 @@ func (s *Server) trunkOf(req *sip.Request) *trunk {
 
 // told says once per change that a trunk works or does not.
 func (s *Server) told(t *trunk, up bool, cause string) {
+	if up {
+		cause = ""
+	}
 	t.mu.Lock()
 	changed := t.up == nil || *t.up != up
-	t.up = &up
+	t.up, t.cause = &up, cause
 	t.mu.Unlock()
-	if !changed {
+	if changed {
+		s.tellAgain(t)
+	}
+}
+
+// tellAgain says how a trunk is, if that is known.
+func (s *Server) tellAgain(t *trunk) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.up == nil {
 		return
 	}
 	kind := protocol.TrunkDown
-	if up {
-		kind, cause = protocol.TrunkUp, ""
+	if *t.up {
+		kind = protocol.TrunkUp
 	}
-	s.deps.Emit(protocol.Event{Kind: kind, Trunk: t.ID, Cause: cause})
+	s.deps.Emit(protocol.Event{Kind: kind, Trunk: t.ID, Cause: t.cause})
 }
