@@ -96,7 +96,7 @@ func readOffer(text string) (*offer, *protocol.Refusal) {
 			return nil, badSDP("sections of audio, video and application only")
 		}
 		if !sendrecv(m) || m.MediaName.Port.Value == 0 {
-			return nil, badSDP(fmt.Sprintf("section %d must be sendrecv: a closed microphone sends silence, "+
+			return nil, badSDP(fmt.Sprintf("section %d must be sendrecv: a microphone opens and closes, "+
 				"a video starts and stops by replaceTrack", i+1))
 		}
 	}
