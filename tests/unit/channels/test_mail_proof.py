@@ -108,3 +108,10 @@ def test_an_answer_goes_elsewhere_only_at_a_verified_senders_word() -> None:
         headers = as_message(letter, Mailbox(INES), verified=known).headers
         assert (headers["reply_to"], headers["sender"]) == (to, "verified" if known else "unverified")
     assert "reply_to" not in as_message(letter, Mailbox(INES), verified=True, other=True).headers
+
+
+def test_a_machine_does_not_say_where_answers_go() -> None:
+    away = parse_mail(
+        mail(sender=f"From: {INES}\r\nReply-To: noreply@client.example\r\nAuto-Submitted: auto-replied")
+    )
+    assert "reply_to" not in as_message(away, Mailbox(INES), verified=True).headers

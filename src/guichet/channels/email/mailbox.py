@@ -41,14 +41,16 @@ def as_inbound(mail: Mail, sender: Mailbox) -> Inbound:
 
 def as_message(mail: Mail, sender: Mailbox, *, verified: bool = False, other: bool = False) -> Message:
     """A mail that is no report. `verified`: it comes from `sender` for certain; `other`: the conversation is another
-    customer's. An answer goes to Reply-To only where a verified sender asks for it, and never to `other`."""
+    customer's. An answer goes to Reply-To only where a verified sender asks for it; neither `other` nor a machine's
+    answer says where it goes."""
+    automatic = mail.automatic == "auto-reply"
     headers = {
         "message_id": mail.message_id,
         "references": " ".join(reversed(mail.references)),
         "from": sender.address,
         "sender": "verified" if verified else "unverified",
         "other_sender": "yes" if other else "",
-        "reply_to": "" if other else ((verified and mail.reply_to) or sender).address,
+        "reply_to": "" if other or automatic else ((verified and mail.reply_to) or sender).address,
         "to": ", ".join(box.address for box in mail.to),
         "cc": ", ".join(box.address for box in mail.cc),
         "subject": mail.subject,
@@ -65,7 +67,7 @@ def as_message(mail: Mail, sender: Mailbox, *, verified: bool = False, other: bo
         parts=mail.files,
         headers={name: value[:MAX_HEADER] for name, value in headers.items() if value},
         sent_at=mail.sent_at,
-        automatic=mail.automatic == "auto-reply",
+        automatic=automatic,
     )
 
 
