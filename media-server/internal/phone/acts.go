@@ -36,10 +36,7 @@ func (s *Server) HangUp(id string, how protocol.Ending) error {
 	if err != nil {
 		return err
 	}
-	cause := how.Cause
-	if cause == "" {
-		cause = "hangup"
-	}
+	cause := orElse(how.Cause, "hangup")
 	c.mu.Lock()
 	state, incoming := c.rec.State, c.rec.Incoming
 	c.mu.Unlock()
@@ -47,7 +44,10 @@ func (s *Server) HangUp(id string, how protocol.Ending) error {
 	case state == answered || state == held:
 		c.quit("us", cause, 0)
 	case incoming:
-		return s.Reject(id, how)
+		if err := s.Reject(id, how); err == nil || !c.inState(answered) && !c.inState(held) {
+			return err
+		}
+		c.quit("us", cause, 0) // the answer was faster
 	default:
 		c.abandon("us", cause, 0)
 	}
@@ -79,4 +79,11 @@ func (s *Server) Digits(id string, d protocol.Digits) error {
 			"the call has no telephone events, or too many digits wait: send them via info, or later")
 	}
 	return nil
+}
+
+func orElse(value, fallback string) string {
+	if value == "" {
+		return fallback
+	}
+	return value
 }

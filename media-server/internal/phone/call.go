@@ -47,12 +47,6 @@ type record struct {
 	Ending   protocol.Ending `json:"ending"`
 }
 
-// act is what Guichet wants of a call that is not answered yet.
-type act struct {
-	kind   string // ring, early, answer, reject
-	ending protocol.Ending
-}
-
 // Call is one phone call: a dialog and its leg.
 type Call struct {
 	s      *Server
@@ -69,7 +63,8 @@ type Call struct {
 	offering  bool                // an offer of ours is under way (re-INVITE or UPDATE)
 	acks      map[uint32]*ackWait // of the INVITEs that we answered with 200, by CSeq
 	out       *outgoing
-	acts      chan act
+	acts      chan string // ring, early, answer: for the goroutine of an incoming INVITE
+	rejected  chan protocol.Ending
 	wanted    int       // rank of the furthest act that was asked for
 	renewed   time.Time // last session refresh
 	beginAt   time.Time
@@ -86,7 +81,7 @@ type Call struct {
 func (s *Server) newCall(id string, t *trunk) *Call {
 	now := time.Now()
 	return &Call{
-		s: s, id: id, trunk: t, acks: map[uint32]*ackWait{}, acts: make(chan act, 8),
+		s: s, id: id, trunk: t, acks: map[uint32]*ackWait{}, acts: make(chan string, 4), rejected: make(chan protocol.Ending, 1),
 		renewed: now, beginAt: now, qualAt: now, pracks: make(chan *sip.Request, 4),
 		rec: record{ID: id, Trunk: t.ID},
 	}
@@ -179,16 +174,17 @@ func (c *Call) attach() {
 	}
 }
 
-// leave ends the endpoint for Guichet, once: false when it was over before. Its dialog stays for the BYE when
-// bye is set; the caller sends it. Else all of it is gone.
-func (c *Call) leave(who, cause string, code int, bye bool) bool {
+// leave ends the endpoint for Guichet, once: first is false when it was over before, up tells whether it was
+// answered. Its dialog stays for the BYE when bye is set; the caller sends it. Else all of it is gone.
+func (c *Call) leave(who, cause string, code int, bye bool) (first, up bool) {
 	c.mu.Lock()
 	if c.over {
 		c.mu.Unlock()
-		return false
+		return false, false
 	}
 	c.over = true
-	attached, up := c.attached, c.rec.State == answered || c.rec.State == held
+	up = c.rec.State == answered || c.rec.State == held
+	attached := c.attached
 	if bye {
 		c.rec.State = ending
 		c.rec.Who, c.rec.Ending = who, protocol.Ending{Code: code, Cause: cause}
@@ -209,7 +205,7 @@ func (c *Call) leave(who, cause string, code int, bye bool) bool {
 		c.s.drop(c)
 	}
 	c.s.deps.Emit(protocol.Event{Kind: protocol.Left, Endpoint: c.id, Who: who, Cause: cause, Code: code})
-	return true
+	return true, up
 }
 
 func (c *Call) release() {
@@ -223,7 +219,7 @@ func (c *Call) release() {
 
 // quit ends an answered call from our side: the endpoint is over at once, the BYE follows.
 func (c *Call) quit(who, cause string, code int) {
-	if c.leave(who, cause, code, true) {
+	if first, _ := c.leave(who, cause, code, true); first {
 		c.s.spawn(c.bye)
 	}
 }

@@ -96,7 +96,10 @@ func (c *Call) established(invite *sip.Request, res *sip.Response, tx sip.Client
 	c.renew(agreedTimer(res))
 	c.trunk.limits.answered(c.id, c.out.number, time.Now())
 	c.attach()
-	c.set(answered, protocol.Event{Kind: protocol.Answered, Codec: c.codec()})
+	if !c.set(answered, protocol.Event{Kind: protocol.Answered, Codec: c.codec()}) {
+		c.bye() // it was given up in this moment
+		return
+	}
 	c.holding(heldNow)
 }
 

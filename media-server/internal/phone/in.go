@@ -102,7 +102,7 @@ func (s *Server) invited(req *sip.Request, tx sip.ServerTransaction, t *trunk, l
 	c.takeInvite(req, localTag)
 	c.rec.Timer = timer
 	if len(body) > 0 {
-		answer, agreed, err := c.answer(body)
+		_, agreed, err := c.answer(body)
 		if err == nil {
 			_, err = c.apply(agreed)
 		}
@@ -112,7 +112,6 @@ func (s *Server) invited(req *sip.Request, tx sip.ServerTransaction, t *trunk, l
 			s.reply(req, tx, refusalOf(err))
 			return nil
 		}
-		c.rec.Local.Body = string(answer)
 	}
 	s.add(c) // its id is new
 	return c

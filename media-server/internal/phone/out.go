@@ -178,7 +178,7 @@ func (c *Call) run() {
 
 // fail ends a call that was never answered.
 func (c *Call) fail(who, cause string, code int) {
-	if !c.leave(who, cause, code, false) {
+	if first, _ := c.leave(who, cause, code, false); !first {
 		c.s.drop(c) // given up before: only the transaction was left
 	}
 }
@@ -191,8 +191,11 @@ func (c *Call) isOver() bool {
 
 // abandon gives a dialled call up: over at once for Guichet, cancelled at the far side.
 func (c *Call) abandon(who, cause string, code int) {
-	c.leave(who, cause, code, true)
+	first, up := c.leave(who, cause, code, true)
 	c.out.stopped.Do(func() { close(c.out.stop) })
+	if first && up { // the answer was faster
+		c.s.spawn(c.bye)
+	}
 }
 
 // invite makes the next INVITE.

@@ -13,7 +13,9 @@ import (
 func (in *incoming) provisional(code int, body []byte) {
 	c := in.c
 	res := sip.NewResponseFromRequest(in.req, code, reasons[code], body)
+	c.mu.Lock()
 	res.AppendHeader(sip.NewHeader("Contact", c.s.contact(c.rec.Dialog.Transport, c.rec.Dialog.User)))
+	c.mu.Unlock()
 	res.AppendHeader(sip.NewHeader("Allow", allowed))
 	if len(body) > 0 {
 		res.AppendHeader(sip.NewHeader("Content-Type", "application/sdp"))

@@ -23,6 +23,12 @@ func (s *Server) Reject(id string, how protocol.Ending) error {
 	return s.act(id, act{kind: "reject", ending: how})
 }
 
+// act is what Guichet wants of a call that is not answered yet.
+type act struct {
+	kind   string // ring, early, answer, reject
+	ending protocol.Ending
+}
+
 // act hands what Guichet wants to the goroutine of the INVITE. The same act twice is done once.
 func (s *Server) act(id string, a act) error {
 	c, err := s.call(id)
@@ -48,7 +54,11 @@ func (s *Server) act(id string, a act) error {
 		return protocol.Refuse(409, "no_offer", "", "the caller's INVITE has no SDP: ring or answer it instead")
 	}
 	c.wanted = wanted
-	c.acts <- a // at most one of each kind: there is room
+	if a.kind == "reject" {
+		c.rejected <- a.ending // once: there is room
+	} else {
+		c.acts <- a.kind // at most one of each kind: there is room
+	}
 	return nil
 }
 
@@ -92,10 +102,13 @@ func (in *incoming) serve() {
 			acts = nil
 		}
 		select {
-		case a := <-acts:
-			if in.do(a) {
+		case kind := <-acts:
+			if in.do(kind) {
 				return
 			}
+		case how := <-c.rejected:
+			in.reject(how)
+			return
 		case <-in.cancelled:
 			c.leave("them", "cancelled", 487, false)
 			return
@@ -123,9 +136,9 @@ func (in *incoming) serve() {
 }
 
 // do carries an act out; true when the INVITE is settled.
-func (in *incoming) do(a act) bool {
+func (in *incoming) do(kind string) bool {
 	c := in.c
-	switch a.kind {
+	switch kind {
 	case "ring":
 		in.provisional(180, nil)
 		c.become(ringing)
@@ -136,20 +149,18 @@ func (in *incoming) do(a act) bool {
 	case "answer":
 		in.answer()
 		return true
-	case "reject":
-		code := a.ending.Code
-		if code < 400 { // a redirection would need an address to go to
-			code = 603
-		}
-		cause := a.ending.Cause
-		if cause == "" {
-			cause = "rejected"
-		}
-		in.c.s.reply(in.req, in.tx, code)
-		c.leave("us", cause, code, false)
-		return true
 	}
 	return false
+}
+
+// reject refuses the call.
+func (in *incoming) reject(how protocol.Ending) {
+	code := how.Code
+	if code < 400 { // a redirection would need an address to go to
+		code = 603
+	}
+	in.c.s.reply(in.req, in.tx, code)
+	in.c.leave("us", orElse(how.Cause, "rejected"), code, false)
 }
 
 func (c *Call) body() string {
@@ -190,6 +201,11 @@ func (in *incoming) answer() {
 	c.mu.Unlock()
 	c.attach()
 	c.set(answered, protocol.Event{Kind: protocol.Answered, Codec: c.codec()})
+	select {
+	case how := <-c.rejected: // asked for while the 200 went out
+		c.quit("us", orElse(how.Cause, "rejected"), 0)
+	default:
+	}
 	ack := c.untilAck(in.tx, res, in.req.CSeq().SeqNo)
 	switch {
 	case ack == nil && s.ctx.Err() == nil:

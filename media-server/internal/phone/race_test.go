@@ -1,0 +1,99 @@
+package phone
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"guichet/mediaserver/internal/protocol"
+)
+
+// quiet waits until no dialog is left, while the peer answers whatever comes; it counts the events "left".
+func (h *house) quiet(p *peer, calls int) {
+	h.t.Helper()
+	left := 0
+	for deadline := time.After(2 * patience); ; {
+		h.s.mu.Lock()
+		dialogs := len(h.s.dialogs)
+		h.s.mu.Unlock()
+		if dialogs == 0 {
+			break
+		}
+		select {
+		case msg := <-p.inbox:
+			switch kind(msg.Message) {
+			case "BYE", "CANCEL":
+				p.reply(msg, 200, "", "")
+			}
+		case <-time.After(10 * time.Millisecond):
+		case <-deadline:
+			h.t.Fatalf("%d dialogs are left for ever", dialogs)
+		}
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, e := range h.events {
+		if e.Kind == protocol.Left {
+			left++
+		}
+	}
+	if left != calls {
+		h.t.Errorf("%d of %d calls are told to have left", left, calls)
+	}
+	if n := h.s.trunk("carrier").limits.running(); n != 0 || len(h.attached) != 0 {
+		h.t.Errorf("%d calls are counted, %d legs attached", n, len(h.attached))
+	}
+}
+
+func TestHangUpAndAnswerCross(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	p := newPeer(t, "udp", h.s, nil)
+	h.put(trunkTo(p))
+	const calls = 20
+	for i := range calls {
+		id := fmt.Sprintf("out-%d", i)
+		h.do(h.s.Dial(id, protocol.Dial{Trunk: "carrier", Number: "+33612345678", TimeoutMillis: 20_000}))
+		invite := p.expect("INVITE")
+		p.reply(invite, 180, "a", "")
+		ended := make(chan error, 1)
+		go func() {
+			time.Sleep(time.Duration(i) * 50 * time.Microsecond)
+			ended <- h.s.HangUp(id, protocol.Ending{})
+		}()
+		p.reply(invite, 200, "a", p.sdp(1))
+		if err := <-ended; err != nil {
+			t.Errorf("HangUp: %v", err)
+		}
+	}
+	h.quiet(p, calls)
+}
+
+func TestHangUpAndAnswerOfACallerCross(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	p := newPeer(t, "udp", h.s, nil)
+	h.put(trunkTo(p))
+	const calls = 20
+	for i := range calls {
+		d := p.call("+33170000000")
+		d.send("INVITE", p.sdp(1))
+		id := h.wait(protocol.Offered, "").Endpoint
+		h.do(h.s.Answer(id))
+		time.Sleep(time.Duration(i) * 20 * time.Microsecond)
+		if i%2 == 0 {
+			h.do(h.s.HangUp(id, protocol.Ending{}))
+		} else {
+			d.send("CANCEL", "")
+			_ = h.s.HangUp(id, protocol.Ending{}) // it may be over
+		}
+		res := p.expect("200 INVITE", "487 INVITE", "603 INVITE")
+		if kind(res.Message) == "200 INVITE" {
+			d.taken(res)
+			d.send("ACK", "")
+		} else {
+			d.refused(res)
+		}
+	}
+	h.quiet(p, calls)
+}
