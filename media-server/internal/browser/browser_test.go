@@ -57,12 +57,15 @@ func TestTheAnswerNamesOnePortAndNothingPrivate(t *testing.T) {
 
 func TestAPublicAddressIsAdvertised(t *testing.T) {
 	t.Parallel()
-	cfg := testConfig()
-	cfg.PublicHost = "203.0.113.7"
-	h := newHouse(t, cfg)
-	answer := newPage(t, h, "b1", pageOptions{}).connect(nil)
-	if !strings.Contains(answer, "203.0.113.7") || strings.Contains(answer, " 127.0.0.1 ") {
-		t.Errorf("want the public address only:\n%s", answer)
+	for _, host := range []string{"127.0.0.1:0", "0.0.0.0:0"} {
+		cfg := testConfig()
+		cfg.PublicHost, cfg.WebUDP, cfg.WebTCP = "203.0.113.7", host, host
+		h := newHouse(t, cfg)
+		answer := newPage(t, h, "b1", pageOptions{}).connect(nil)
+		all := strings.Count(answer, "a=candidate:")
+		if ours := strings.Count(answer, " 203.0.113.7 "); ours != all || ours < 2 {
+			t.Errorf("bound to %s: %d of %d candidates are public:\n%s", host, ours, all, answer)
+		}
 	}
 }
 
@@ -144,7 +147,7 @@ func TestADeadTabIsNoticed(t *testing.T) {
 func TestHangUpAndUnknownEndpoints(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, testConfig())
-	p := newPage(t, h, "b1", pageOptions{}).join()
+	offer := newPage(t, h, "b1", pageOptions{}).join().pc.LocalDescription().SDP
 	if err := h.HangUp("b1", protocol.Ending{Cause: "shift_over"}); err != nil {
 		t.Fatal(err)
 	}
@@ -155,7 +158,7 @@ func TestHangUpAndUnknownEndpoints(t *testing.T) {
 	if err := h.HangUp("b1", protocol.Ending{}); !errors.As(err, &refusal) || refusal.Status != 404 {
 		t.Errorf("hang up again: %v", err)
 	}
-	if _, err := h.Offer("b1", p.offer(nil)); !errors.As(err, &refusal) || refusal.Body.Code != "unknown_endpoint" {
+	if _, err := h.Offer("b1", offer); !errors.As(err, &refusal) || refusal.Body.Code != "unknown_endpoint" {
 		t.Errorf("offer on an endpoint that left: %v", err)
 	}
 }

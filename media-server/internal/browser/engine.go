@@ -86,7 +86,7 @@ func (e *engine) listen(cfg config.Config) (*webrtc.SettingEngine, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read web_udp %q: %w", cfg.WebUDP, err)
 		}
-		conn, err := net.ListenUDP("udp", address)
+		conn, err := net.ListenUDP("udp"+family(address.IP), address)
 		if err != nil {
 			return nil, fmt.Errorf("bind web_udp: %w", err)
 		}
@@ -95,7 +95,10 @@ func (e *engine) listen(cfg config.Config) (*webrtc.SettingEngine, error) {
 		_ = conn.SetWriteBuffer(socketBuffer)
 		e.udp = ice.NewUDPMuxDefault(ice.UDPMuxParams{Logger: silent.NewLogger("udp"), UDPConn: conn})
 		settings.SetICEUDPMux(e.udp)
-		networks = append(networks, webrtc.NetworkTypeUDP4, webrtc.NetworkTypeUDP6)
+		networks = append(networks, webrtc.NetworkTypeUDP4)
+		if family(address.IP) == "" {
+			networks = append(networks, webrtc.NetworkTypeUDP6)
+		}
 		bound = append(bound, address.IP)
 	}
 	if cfg.WebTCP != "" {
@@ -103,7 +106,7 @@ func (e *engine) listen(cfg config.Config) (*webrtc.SettingEngine, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read web_tcp %q: %w", cfg.WebTCP, err)
 		}
-		listener, err := net.ListenTCP("tcp", address)
+		listener, err := net.ListenTCP("tcp"+family(address.IP), address)
 		if err != nil {
 			return nil, fmt.Errorf("bind web_tcp: %w", err)
 		}
@@ -112,11 +115,22 @@ func (e *engine) listen(cfg config.Config) (*webrtc.SettingEngine, error) {
 			FirstStunBindTimeout: 5 * time.Second, AliveDurationForConnFromStun: 5 * time.Second,
 		})
 		settings.SetICETCPMux(e.tcp)
-		networks = append(networks, webrtc.NetworkTypeTCP4, webrtc.NetworkTypeTCP6)
+		networks = append(networks, webrtc.NetworkTypeTCP4)
+		if family(address.IP) == "" {
+			networks = append(networks, webrtc.NetworkTypeTCP6)
+		}
 		bound = append(bound, address.IP)
 	}
 	settings.SetNetworkTypes(networks)
 	return settings, advertise(settings, cfg.PublicHost, bound)
+}
+
+// family keeps an IPv4 address to IPv4: the system would take 0.0.0.0 for all addresses of both.
+func family(ip net.IP) string {
+	if ip.To4() != nil {
+		return "4"
+	}
+	return ""
 }
 
 // advertise puts the public address in place of those the ports are bound to, where the two differ.

@@ -128,6 +128,18 @@ func TestTheSenderIsToldItsBound(t *testing.T) {
 	a.until("what the way to b carries", 3*time.Second, near(300_000))
 }
 
+func TestAWayTooNarrowBoundsTheSender(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, testConfig())
+	a := newPage(t, h, "a", pageOptions{videos: 1}).join()
+	b := newPage(t, h, "b", pageOptions{videos: 1}).join()
+	b.cable.miss.Store(3)
+	h.SetForwards(forwards(protocol.Forward{From: "a", Kind: "camera", To: "b"}))
+	a.film(0) // about 450 kbit/s, of which a third is lost
+	ssrc := uint32(a.pc.GetSenders()[1].GetParameters().Encodings[0].SSRC)
+	a.until("less than it sends", 8*time.Second, func() bool { return a.remb[ssrc] > 0 && a.remb[ssrc] < 450_000 })
+}
+
 func TestLostPicturesAreSentAgain(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, testConfig())
