@@ -31,7 +31,7 @@ type Snapshot struct {
 // After a restart the numbers go on from where they must be by the time that has passed, and a bit farther: the far
 // side takes a jump ahead for lost packets, but one back for old ones (and SRTP forbids to use an index twice).
 const (
-	packetsAhead = 64
+	packetsAhead = 256
 	ticksAhead   = 2
 	rtcpAhead    = 16
 )
