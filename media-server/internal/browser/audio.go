@@ -164,6 +164,13 @@ func (e *endpoint) Hear(f *media.Frame) {
 	v.sender.Hear(f)
 }
 
+// Skip implements media.Skipper.
+func (e *endpoint) Skip(ticks uint64) {
+	if v := e.voice(); v != nil {
+		v.sender.Skip(ticks)
+	}
+}
+
 // voice is nil before the browser is connected.
 func (e *endpoint) voice() *voice {
 	l := e.link.Load()

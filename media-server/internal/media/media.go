@@ -26,6 +26,12 @@ type Port interface {
 	Hear(f *Frame)
 }
 
+// Skipper is a Port that numbers what it sends by time. When a stall made the mixer leave ticks out, it is told
+// how many, in the tick that follows and before its Say.
+type Skipper interface {
+	Skip(ticks uint64)
+}
+
 // Keeper saves small documents so that calls survive the end of the process. Each document is replaced
 // atomically; Keep returns when the kernel has it (the process may be killed, the host not).
 type Keeper interface {

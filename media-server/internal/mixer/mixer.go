@@ -109,7 +109,11 @@ func (m *Mixer) beat(ctx context.Context) {
 	defer m.running.Store(false)
 	times := beat{clock: m.clock}
 	for ctx.Err() == nil {
-		m.figures.tick(times.wait())
+		late, gap, skipped := times.wait()
+		m.figures.tick(late, gap, skipped)
+		if skipped > 0 {
+			m.skip(skipped)
+		}
 		m.tick()
 	}
 }

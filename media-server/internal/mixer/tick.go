@@ -39,6 +39,15 @@ func (m *Mixer) tick() {
 	m.figures.busy(said.Sub(start), mixed.Sub(said), heard.Sub(mixed), time.Since(heard))
 }
 
+// skip tells the ports that ticks were left out.
+func (m *Mixer) skip(ticks uint64) {
+	for _, s := range m.plan.Load().slots {
+		if port, ok := s.port.(media.Skipper); ok {
+			port.Skip(ticks)
+		}
+	}
+}
+
 func (m *Mixer) say(s *slot) {
 	s.spoke = s.port.Say(&s.frame)
 	loud := int64(0)

@@ -178,6 +178,41 @@ func (p *hearing) ID() string            { return p.id }
 func (p *hearing) Say(*media.Frame) bool { return false }
 func (p *hearing) Hear(f *media.Frame)   { p.heard <- f != nil }
 
+// stalled is a port that is told of ticks that were left out.
+type stalled struct {
+	fakePort
+	skipped uint64
+}
+
+func (p *stalled) Skip(ticks uint64) { p.skipped += ticks }
+
+// leaping is a clock that leaps a second ahead in its fifth sleep, and ends the test in its tenth.
+type leaping struct {
+	byHand
+	end func()
+}
+
+func (c *leaping) sleep(d time.Duration) {
+	c.byHand.sleep(d)
+	if c.slept == 10 {
+		c.end()
+	}
+}
+
+func TestPortsAreToldOfTicksLeftOut(t *testing.T) {
+	b := newBed(t)
+	port := &stalled{fakePort: fakePort{id: "a"}}
+	b.Attach(port)
+	ctx, end := context.WithCancel(context.Background())
+	b.clock = &leaping{byHand{jumps: map[int]time.Duration{5: time.Second}}, end}
+	done := make(chan struct{})
+	go func() { defer close(done); b.beat(ctx) }()
+	<-done
+	if stats := b.Stats(); port.skipped != 49 || stats.Skipped != 49 || port.count != int(stats.Ticks) {
+		t.Fatalf("the port was told of %d: %+v", port.skipped, stats)
+	}
+}
+
 func BenchmarkTick(b *testing.B) {
 	for _, n := range []int{100, 400, 1000} {
 		b.Run(fmt.Sprintf("paired/%d", n), func(b *testing.B) {

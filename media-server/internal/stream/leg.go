@@ -239,6 +239,9 @@ func (l *Leg) Say(f *media.Frame) bool { return l.receiver.Say(f) }
 // Hear implements media.Port.
 func (l *Leg) Hear(f *media.Frame) { l.sender.Hear(f) }
 
+// Skip implements media.Skipper.
+func (l *Leg) Skip(ticks uint64) { l.sender.Skip(ticks) }
+
 // SendDigits is Sender.SendDigits.
 func (l *Leg) SendDigits(digits string) error { return l.sender.SendDigits(digits) }
 

@@ -177,6 +177,14 @@ func (s *Sender) Hear(f *media.Frame) {
 	s.encoded = s.encoded[:copy(s.encoded, s.encoded[done:])]
 }
 
+// Skip moves the time on by ticks that were left out, so that the far side does not play all that follows later.
+func (s *Sender) Skip(ticks uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.timestamp += uint32(ticks) * uint32(s.codec.ClockRate()*media.FrameMillis/1000)
+	s.encoded, s.fresh = s.encoded[:0], true
+}
+
 // dialling takes the next step of the digits, and tells whether there was one.
 func (s *Sender) dialling() bool {
 	last := digitTicks + pauseTicks
