@@ -181,13 +181,13 @@ class Page:
 
 
 @contextmanager
-def running() -> Iterator[Browser]:
-    """A Chromium that lives as long as the block; it ends with this process, however that ends."""
+def running(*arguments: str) -> Iterator[Browser]:
+    """A Chromium that lives as long as the block, with more arguments; it ends with this process, however that ends."""
     SHOTS.mkdir(parents=True, exist_ok=True)
     process = subprocess.Popen(
         [str(NODE), "e2e/browser.mjs"],
         cwd=WEB,
-        env={**os.environ, "NODE_OPTIONS": ""},
+        env={**os.environ, "NODE_OPTIONS": "", "GUICHET_CHROMIUM_ARGUMENTS": " ".join(arguments)},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

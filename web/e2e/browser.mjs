@@ -19,7 +19,12 @@ const PATIENCE = 15_000;
 
 const browser = await chromium.launch({
   executablePath: process.env["GUICHET_CHROMIUM"] ?? "/usr/bin/chromium",
-  args: ["--no-sandbox", "--autoplay-policy=no-user-gesture-required", "--mute-audio"],
+  args: [
+    "--no-sandbox",
+    "--autoplay-policy=no-user-gesture-required",
+    "--mute-audio",
+    ...(process.env["GUICHET_CHROMIUM_ARGUMENTS"] ?? "").split(" ").filter(Boolean),
+  ],
 });
 const contexts = new Map();
 const pages = new Map();

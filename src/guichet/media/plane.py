@@ -130,6 +130,15 @@ class Play(Document, frozen=True, kw_only=True):
     interruptible: bool = False
 
 
+class Level(Document, frozen=True, kw_only=True):
+    """How loud one endpoint is: `db` below full scale."""
+
+    endpoint: str
+    room: str = ""
+    db: float = -100.0
+    talking: bool = False
+
+
 class Event(Document, frozen=True, kw_only=True):
     """Something that happened: numbered within one run of the media server, told at least once. Which fields a kind
     has is told on the protocol's page. `from_`, `to` and `digit` are personal: never in a log."""
@@ -162,6 +171,7 @@ class Event(Document, frozen=True, kw_only=True):
     jitter_ms: float = 0.0
     delay_ms: float = 0.0
     count: int = 0
+    levels: list[Level] = []
 
     def __repr__(self) -> str:
         return f"Event({self.epoch}/{self.seq} {self.kind} {self.endpoint or self.trunk})"
@@ -270,8 +280,9 @@ class MediaPlane(Protocol):
         """Joins as a program; the endpoint is over when the context ends."""
         ...
 
-    def events(self, after: Position) -> AsyncGenerator[Event]:
-        """What happened after the position, then what happens. Raises Gap (also for another run's position), Silent."""
+    def events(self, after: Position, *, levels: bool = False) -> AsyncGenerator[Event]:
+        """What happened after the position, then what happens; with `levels`, five times a second how loud each one
+        is, in events without a number. Raises Gap (also for another run's position), Silent."""
         ...
 
     async def state(self) -> State: ...

@@ -11,7 +11,6 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 from pathlib import Path
 
 import msgspec
@@ -19,6 +18,7 @@ import structlog
 
 from guichet.kit.clock import Clock
 from guichet.kit.ids import new_token
+from guichet.server.ports import free_port
 from guichet.server.settings import ProcessSettings
 
 PROGRAM = "guichet-media"
@@ -53,7 +53,7 @@ class MediaProcess:
         self.spool = self.folder / "spool"
         for folder in (self.folder, self.spool, self.folder / "prompts", self.folder / "state"):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._running = self._found() or Running(0, _free_port(), new_token())
+        self._running = self._found() or Running(0, free_port(), new_token())
         self.started = asyncio.Event()
         """Set once there is a process to talk to."""
 
@@ -157,8 +157,3 @@ class MediaProcess:
             "web_udp": f"{host}:{settings.webrtc_port}",
             "web_tcp": f"{host}:{settings.webrtc_port}",
         }
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])

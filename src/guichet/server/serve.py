@@ -55,7 +55,7 @@ async def run(settings: ProcessSettings, *, demo: bool = False, traffic: bool = 
             console.print("  " + line, highlight=False, soft_wrap=True)
         if node.media_process is not None and node.media_process.program() is None:
             console.print("  voice is being prepared; everything else is there", style="dim")
-        await _serve(_Server(config), listener, node)
+        await _serve(Server(config), listener, node)
 
 
 def application(node: Node, web: Web, shown: Demo | None = None) -> FastAPI:
@@ -65,19 +65,19 @@ def application(node: Node, web: Web, shown: Demo | None = None) -> FastAPI:
     return new_app(node.build, lambda: health(node), routes, metrics_token=node.settings.metrics_token)
 
 
-class _Server(uvicorn.Server):
-    """Leaves the signals to `_serve`: uvicorn's own way raises them again once it has stopped, which would end the
-    process before the node is closed."""
+class Server(uvicorn.Server):
+    """Ends at SIGINT and SIGTERM, and that is all: uvicorn's own way raises them again once it has stopped, which would
+    end the process before anything else is closed."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, self.handle_exit, number, None)
         yield
 
 
-async def _serve(server: _Server, listener: socket.socket, node: Node) -> None:
+async def _serve(server: Server, listener: socket.socket, node: Node) -> None:
     """Until told to stop. Raises Refused when one of the channels' doors could not be opened."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, server.handle_exit, number, None)
 
     def refusal(door: asyncio.Task[None]) -> Refused | None:
         error = door.exception() if door.done() and not door.cancelled() else None

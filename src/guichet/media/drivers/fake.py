@@ -187,7 +187,7 @@ class FakeMedia:
             trunks_rev=self._rev,
         )  # fmt: skip
 
-    async def events(self, after: Position) -> AsyncGenerator[Event]:
+    async def events(self, after: Position, *, levels: bool = False) -> AsyncGenerator[Event]:
         self._there()
         epoch, seen = self._epoch, after.seq
         if after.epoch != epoch or seen < self._seq - len(self._journal):

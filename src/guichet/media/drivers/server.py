@@ -98,8 +98,9 @@ class MediaServer:
 
     # -- streams -----------------------------------------------------------------------------------------
 
-    async def events(self, after: Position) -> AsyncGenerator[Event]:
-        async with self._socket(f"/v1/events?epoch={_part(after.epoch)}&after={after.seq}") as socket:
+    async def events(self, after: Position, *, levels: bool = False) -> AsyncGenerator[Event]:
+        query = f"epoch={_part(after.epoch)}&after={after.seq}" + "&levels=1" * levels
+        async with self._socket(f"/v1/events?{query}") as socket:
             try:
                 async for message in socket:
                     event = msgspec.json.decode(message, type=Event)

@@ -1,4 +1,4 @@
-"""The command line: `guichet serve`, `guichet log`, `guichet simulate`."""
+"""The command line: `guichet serve`, `guichet log`, `guichet simulate`, `guichet media`."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from guichet.kit.errors import Refused
 from guichet.kit.faults import arm_from_environment
 from guichet.kit.logs import configure
 from guichet.server.checking import check_log
+from guichet.server.lab import serve as serve_lab
 from guichet.server.serve import run
 from guichet.server.settings import ProcessSettings, unknown_variables
 from guichet.sim import cli as simulate
@@ -24,6 +25,8 @@ from guichet.sim import cli as simulate
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_show_locals=False)
 log = typer.Typer(no_args_is_help=True, help="The log: check that the live state equals it.")
 app.add_typer(log, name="log")
+media = typer.Typer(no_args_is_help=True, help="The media server.")
+app.add_typer(media, name="media")
 simulate.register(app)
 
 
@@ -76,6 +79,20 @@ def replay(
     except Refused as refused:
         fail(refused.remedy)
     raise SystemExit(1 if found else 0)
+
+
+@media.command()
+def lab(
+    port: Annotated[int, typer.Option(help="HTTP port of the page.")] = 8090,
+    program: Annotated[
+        str, typer.Option(help="The media server's program; auto: the one that is built.")
+    ] = "auto",
+) -> None:
+    """A page to try phones and browsers on: who hears whom, with a carrier that is not one."""
+    try:
+        asyncio.run(serve_lab(port, program))
+    except Refused as refused:
+        fail(refused.remedy)
 
 
 def main() -> None:
