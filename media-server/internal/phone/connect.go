@@ -90,7 +90,8 @@ func (c *Call) established(invite *sip.Request, res *sip.Response, tx sip.Client
 	}
 	heldNow, err := c.take(body)
 	if !ok || err != nil {
-		c.quit("us", "no_codec", 488)
+		c.leave("us", "no_codec", 488, true)
+		c.bye() // also when it was given up in this moment, which took its leg away
 		return
 	}
 	c.renew(agreedTimer(res))
