@@ -86,6 +86,10 @@ ADMINISTRATION: dict[str, Ask] = {
         f"/api/config/disposition/{of}-code/history"
     ),
     "POST /api/invitations": lambda c, of, _: c.post("/api/invitations", json={"agent": of}),
+    "PUT /api/secrets/{use}/{name}": lambda c, of, _: c.put(
+        f"/api/secrets/relay/{of}", json={"secret": f"of {of}"}
+    ),
+    "GET /api/secrets/{use}/{name}": lambda c, of, _: c.get(f"/api/secrets/relay/{of}"),
 }
 """For administrators, over all clients of their own organisation: they are who gives clearances."""
 
@@ -228,6 +232,7 @@ async def test_administration_and_oneself(tmp_path: Path, database: str, counted
             assert (me["organisation"], me["agent"], me["role"]) == (org, who, role)
         await turned_away(house, "GET /api/me", lambda c, *_: c.get("/api/me"), "", "paul")
         await changing_passwords(house)
+        await keeping_secrets(house)
         await signing_out(house)
 
     await in_a_house(tmp_path, walls, database, counted)
@@ -248,6 +253,30 @@ async def changing_passwords(house: House) -> None:
     assert await house.web.passwords.verify("org", "paul", old)
     assert (await change(house.http("paul"))).status_code == 204
     assert await house.web.passwords.verify("org", "paul", new)
+
+
+async def keeping_secrets(house: House) -> None:
+    """Each organisation its own, whatever they are called; no name leads out of its use."""
+    vault = house.node.store.secrets
+    hashed = await vault.get("org", "password/paul")
+    assert hashed is not None
+    for who in ("ada", next(w for w in ADMINISTRATORS if PEOPLE[w][0] == "other")):
+        kept = await house.http(who).put("/api/secrets/identity/shop", json={"secret": f"of {who}"})
+        assert kept.status_code == 204
+        told = await house.http(who).get("/api/secrets/identity/shop")
+        assert (told.status_code, told.json()) == (200, {"known": True})
+        assert await vault.get(PEOPLE[who][0], "identity/shop") == f"of {who}".encode()
+    assert (await house.http("ada").get("/api/secrets/relay/shop")).json() == {"known": False}
+    for path in (
+        "password/paul",
+        "relay/..%2Fpassword%2Fpaul",
+        "relay/../password/paul",
+        "relay/password:paul",
+    ):
+        async with house.unchanged(path):
+            answer = await house.http("ada").put(f"/api/secrets/{path}", json={"secret": "mine"})
+        assert answer.status_code in (404, 405, 422), path
+    assert await vault.get("org", "password/paul") == hashed
 
 
 async def signing_out(house: House) -> None:

@@ -11,7 +11,7 @@ from email.message import EmailMessage
 from typing import Any
 
 import aiosmtplib
-from aiosmtpd.smtp import SMTP, Envelope, Session
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 PAUSE = 0.3
 TIMEOUT = 15.0
@@ -83,18 +83,19 @@ class Sender:
 
 
 class Sink:
-    """The relay: takes every mail and keeps it, as often as it comes."""
+    """The relay: takes every mail and keeps it, as often as it comes; with a password, from who knows it."""
 
-    def __init__(self) -> None:
+    def __init__(self, password: str = "") -> None:
         self.port = 0
+        self.password = password
         self.mails: list[tuple[str, str]] = []
         """(Message-ID, first line of the text), in order of arrival."""
         self._connections: set[_Connection] = set()
 
     @classmethod
     @asynccontextmanager
-    async def running(cls) -> AsyncIterator[Sink]:
-        sink = cls()
+    async def running(cls, password: str = "") -> AsyncIterator[Sink]:
+        sink = cls(password)
         loop = asyncio.get_running_loop()
         server = await loop.create_server(lambda: _Connection(sink), "127.0.0.1", 0)
         sink.port = int(server.sockets[0].getsockname()[1])
@@ -106,6 +107,13 @@ class Sink:
             await asyncio.gather(*tasks, return_exceptions=True)
             await server.wait_closed()
 
+    def knows(
+        self, server: SMTP, session: Session, envelope: Envelope, how: str, given: object
+    ) -> AuthResult:
+        """Whether somebody has the password."""
+        right = isinstance(given, LoginPassword) and given.password == self.password.encode()
+        return AuthResult(success=right, handled=False)
+
     def count(self) -> dict[str, dict[str, int]]:
         """How often each Message-ID came, by the text that it carried."""
         found: dict[str, dict[str, int]] = {}
@@ -115,6 +123,8 @@ class Sink:
         return found
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
+        if self.password and not session.authenticated:
+            return "530 5.7.0 sign in first"
         mail = email.message_from_bytes(envelope.original_content or b"", policy=email.policy.default)
         body = mail.get_body(("plain",))
         text = body.get_content() if body is not None else ""
@@ -124,7 +134,14 @@ class Sink:
 
 class _Connection(SMTP):
     def __init__(self, sink: Sink) -> None:
-        super().__init__(sink, hostname="sink.example", loop=asyncio.get_running_loop(), enable_SMTPUTF8=True)
+        super().__init__(
+            sink,
+            hostname="sink.example",
+            loop=asyncio.get_running_loop(),
+            enable_SMTPUTF8=True,
+            authenticator=sink.knows,
+            auth_require_tls=False,
+        )
         self._sink = sink
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

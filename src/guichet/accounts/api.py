@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
+from guichet.accounts import secrets
 from guichet.accounts.access import Access
 from guichet.accounts.commands import FoundOrganisation
 from guichet.accounts.directory import Directory
@@ -23,7 +24,7 @@ from guichet.events.accounts import ConfigChanged
 from guichet.events.base import decode
 from guichet.kit.errors import Refused, invalid
 from guichet.kit.ids import new_id
-from guichet.store.port import Reader
+from guichet.store.port import Reader, Secrets
 
 Email = Annotated[str, StringConstraints(min_length=3, max_length=254, pattern=r"^[^@\s]+@[^@\s]+$")]
 Password = Annotated[str, StringConstraints(min_length=1, max_length=1_000)]
@@ -144,6 +145,7 @@ class Deps:
     invitations: Invitations
     set_up: SetUp
     passwords: Passwords
+    secrets: Secrets
     reader: Reader
     channel_schemas: dict[str, dict[str, Any]]
     policies: list[str]
@@ -275,6 +277,8 @@ def _invitation_routes(api: APIRouter, deps: Deps) -> None:
 def _config_routes(api: APIRouter, deps: Deps) -> None:
     signed_in = deps.door.signed_in
     schemas = {kind: model.model_json_schema() for kind, model in KINDS.items()}
+    uses = frozenset(secrets.uses_in([*schemas.values(), *deps.channel_schemas.values()]))
+    secrets.routes(api, deps.door, deps.secrets, uses)
 
     @api.get("/config/kinds")
     async def kinds(access: Access = Depends(signed_in)) -> Kinds:

@@ -40,6 +40,18 @@ class To:
         return {**handler(schema), "ref": self.kind}
 
 
+class Secret:
+    """Marks the name of a secret in the vault, and what it is for. Its JSON schema says `"secret": use`."""
+
+    def __init__(self, use: str) -> None:
+        self.use = use
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {**handler(schema), "secret": self.use}
+
+
 def _time_zone(name: str) -> str:
     try:
         zoneinfo.ZoneInfo(name)
@@ -84,7 +96,7 @@ QueueRef = Annotated[Ref, To("queue")]
 TrunkRef = Annotated[Ref, To("trunk")]
 Cidr = Annotated[str, StringConstraints(max_length=64), AfterValidator(_cidr)]
 E164 = Annotated[str, StringConstraints(max_length=40), AfterValidator(_e164)]
-SecretName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{0,64}$")]
+TrunkSecret = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{0,64}$"), Secret("trunk")]
 Prefix = Annotated[str, StringConstraints(pattern=r"^\+\d{1,14}$")]
 TimeZone = Annotated[str, StringConstraints(min_length=1, max_length=80), AfterValidator(_time_zone)]
 Day = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d\d-\d\d$"), AfterValidator(_date)]
@@ -281,10 +293,10 @@ class Trunk(Settings):
     allow: Annotated[list[Cidr], Field(max_length=64)] = []
     domain: Annotated[str, StringConstraints(max_length=200)] = ""
     username: Annotated[str, StringConstraints(max_length=100)] = ""
-    secret: SecretName = ""
+    secret: TrunkSecret = ""
     register_with_it: bool = False
     in_username: Annotated[str, StringConstraints(max_length=100)] = ""
-    in_secret: SecretName = ""
+    in_secret: TrunkSecret = ""
     codecs: Annotated[list[Literal["G722", "PCMA", "PCMU"]], Field(min_length=1, max_length=3)] = [
         "G722",
         "PCMA",

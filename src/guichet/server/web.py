@@ -53,6 +53,7 @@ class Web:
             invitations=Invitations(node.directory, store.sessions, self.passwords, node.clock),
             set_up=SetUp(node.directory, self.passwords, node.submit),
             passwords=self.passwords,
+            secrets=store.secrets,
             reader=store.reader,
             channel_schemas={
                 name: channel.Settings.model_json_schema()

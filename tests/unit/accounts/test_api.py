@@ -55,6 +55,7 @@ class Web:
             invitations=Invitations(self.directory, store.sessions, self.passwords, self.clock),
             set_up=SetUp(self.directory, self.passwords, self.submit),
             passwords=self.passwords,
+            secrets=store.secrets,
             reader=cast(Reader, Log(house)),
             channel_schemas={"talk": {"type": "object"}},
             policies=["longest_idle"],

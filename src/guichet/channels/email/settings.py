@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from guichet.accounts.settings import Secret
 from guichet.channels.base import ChannelSettings, Options
 from guichet.channels.secrets import SecretName
 
@@ -31,7 +32,7 @@ class Relay(BaseModel):
     port: Annotated[int, Field(ge=1, le=65_535)] = 587
     tls: Tls = "starttls"
     user: Annotated[str, StringConstraints(max_length=254)] = ""
-    secret: SecretName = ""
+    secret: Annotated[SecretName, Secret("relay")] = ""
     """Name of the vault's secret that holds the password, of those of relays."""
 
 

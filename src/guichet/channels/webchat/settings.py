@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
+from guichet.accounts.settings import Secret
 from guichet.channels.base import ChannelSettings
 from guichet.channels.secrets import SecretName
 
@@ -27,7 +28,7 @@ class WebchatSettings(ChannelSettings):
     closed_en: Words = "We are closed. Leave us a message and we will answer."
     show_country: bool = False
     """Tell the visitor from which country the agent answers."""
-    identity_secret: SecretName = ""
+    identity_secret: Annotated[SecretName, Secret("identity")] = ""
     """Name of the vault's secret by which the shop signs who is logged in; empty: identities are refused."""
 
     def greeting(self, language: str) -> str:

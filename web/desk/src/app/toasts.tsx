@@ -20,7 +20,9 @@ let last = 0;
 
 function put(said: Toast["said"]): void {
   last += 1;
-  toasts.setState((all) => [...all.slice(-2), { id: last, said }], true);
+  // Said again, it is said once.
+  const others = (toast: Toast) => JSON.stringify(toast.said) !== JSON.stringify(said);
+  toasts.setState((all) => [...all.filter(others).slice(-2), { id: last, said }], true);
 }
 
 /** Says, in the corner and without stealing the focus, that something was refused. */

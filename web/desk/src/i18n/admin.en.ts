@@ -173,7 +173,7 @@ export const adminEn = {
   "field.closed_fr": "When closed, in French",
   "field.closed_en": "When closed, in English",
   "field.show_country": "Show from which country one answers",
-  "field.identity_secret": "Name of the signing secret",
+  "field.identity_secret": "Signing key",
   "field.aliases": "Other addresses",
   "field.checked_by": "Server that checks senders",
   "field.from_name": "Sender’s name",
@@ -182,7 +182,7 @@ export const adminEn = {
   "field.port": "Port",
   "field.tls": "Encryption",
   "field.user": "User",
-  "field.secret": "Name of the password’s secret",
+  "field.secret": "Password",
   "field.address": "Address",
 
   "hint.organisation.name": "As your teams call it, for example Atlas Customer Care.",
@@ -229,6 +229,10 @@ export const adminEn = {
   "hint.skill.name": "For example Billing.",
   "hint.team.name": "For example Lyon mornings.",
 
+  "hint.identity_secret": "With it the shop signs who is logged in there.",
+  "secret.kept": "Kept, and shown to nobody. Enter another one to replace it.",
+  "secret.none": "Shown to nobody once saved.",
+  "secret.forget": "Stop using it",
   "hint.relay": "Send through another server than the installation’s",
   "hint.aliases": "Mail to these arrives here too. Enter after each.",
   "hint.checked_by":

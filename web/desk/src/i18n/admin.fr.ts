@@ -178,7 +178,7 @@ export const adminFr: Record<keyof typeof adminEn, string> = {
   "field.closed_fr": "Hors horaires, en français",
   "field.closed_en": "Hors horaires, en anglais",
   "field.show_country": "Dire depuis quel pays on répond",
-  "field.identity_secret": "Nom du secret de signature",
+  "field.identity_secret": "Clé de signature",
   "field.aliases": "Autres adresses",
   "field.checked_by": "Serveur qui vérifie les expéditeurs",
   "field.from_name": "Nom de l’expéditeur",
@@ -187,7 +187,7 @@ export const adminFr: Record<keyof typeof adminEn, string> = {
   "field.port": "Port",
   "field.tls": "Chiffrement",
   "field.user": "Utilisateur",
-  "field.secret": "Nom du secret du mot de passe",
+  "field.secret": "Mot de passe",
   "field.address": "Adresse",
 
   "hint.organisation.name": "Le nom que vos équipes emploient, par exemple Atlas Relation Client.",
@@ -235,6 +235,10 @@ export const adminFr: Record<keyof typeof adminEn, string> = {
   "hint.skill.name": "Par exemple Facturation.",
   "hint.team.name": "Par exemple Lyon matin.",
 
+  "hint.identity_secret": "La boutique signe avec elle qui est connecté chez elle.",
+  "secret.kept": "Gardé, et montré à personne. Saisissez-en un autre pour le remplacer.",
+  "secret.none": "Montré à personne une fois enregistré.",
+  "secret.forget": "Ne plus l’utiliser",
   "hint.relay": "Envoyer par un autre serveur que celui de l’installation",
   "hint.aliases": "Le courrier pour celles-ci arrive ici aussi. Entrée après chacune.",
   "hint.checked_by":

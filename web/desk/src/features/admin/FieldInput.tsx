@@ -16,6 +16,7 @@ import { useTranslation } from "react-i18next";
 import { useFormat } from "../../i18n/index.ts";
 import { nameIn, useKind } from "../../store/directory.ts";
 import { blank, resolve, type Fault, type Field, type Schema, type Value } from "./schema.ts";
+import { SecretInput, type Typed } from "./SecretInput.tsx";
 import { useFormWords } from "./words.ts";
 
 const LANGUAGES = ["fr", "en", "es", "de", "it", "pt", "nl", "pl", "ro", "ar", "tr", "ru", "uk", "zh", "ja"];
@@ -36,6 +37,9 @@ export interface FieldInputProps {
   choices: Record<string, readonly string[]>;
   /** The schemas of objects whose shape depends on another field (a channel's own settings). */
   shapes: Record<string, Schema | undefined>;
+  /** Secrets typed so far, by path. */
+  typed: Readonly<Record<string, Typed>>;
+  type(path: string, typed: Typed): void;
 }
 
 function countries(name: (code: string) => string): { value: string; label: string }[] {
@@ -194,6 +198,19 @@ export function FieldInput(props: FieldInputProps): JSX.Element {
   };
 
   if (schema.ref !== undefined) return <RefInput {...props} common={common} many={false} to={schema.ref} />;
+  if (schema.secret !== undefined) {
+    const use = schema.secret;
+    return (
+      <SecretInput
+        {...common}
+        use={use}
+        name={typeof value === "string" ? value : ""}
+        typed={props.typed[path]?.text ?? ""}
+        type={(text) => props.type(path, { use, text })}
+        forget={() => change("")}
+      />
+    );
+  }
   const listed = props.choices[name];
   if (listed) {
     return (

@@ -24,6 +24,7 @@ import {
   type Schema,
   type Value,
 } from "./schema.ts";
+import { keepSecrets, type Typed } from "./SecretInput.tsx";
 import { useFormWords } from "./words.ts";
 
 const NO_SCHEMA: Schema = {};
@@ -79,6 +80,7 @@ export function ItemForm({ kind, item, taken, schemas }: ItemFormProps): JSX.Ele
   const queries = useQueryClient();
   const schema = schemas.kinds[kind] ?? NO_SCHEMA;
   const [value, setValue] = useState<Value>(() => ({ ...blank(schema), ...item?.value }));
+  const [secrets, setSecrets] = useState<Readonly<Record<string, Typed>>>({});
   const [tried, setTried] = useState(false);
   const [busy, setBusy] = useState(false);
   const [refused, setRefused] = useState<{ field: string | null; words: string; stale: boolean } | null>(
@@ -94,8 +96,9 @@ export function ItemForm({ kind, item, taken, schemas }: ItemFormProps): JSX.Ele
     if (tried || typed) shown[path] = fault;
   }
   if (refused?.field) shown[refused.field] = refused.words;
-  const changed =
-    item === null || JSON.stringify({ ...blank(schema), ...item.value }) !== JSON.stringify(value);
+  const differs = (next: Value): boolean =>
+    item === null || JSON.stringify({ ...blank(schema), ...item.value }) !== JSON.stringify(next);
+  const changed = differs(value) || Object.values(secrets).some(({ text }) => text !== "");
   const channel = typeof value["channel"] === "string" ? value["channel"] : "";
   const channelNames = Object.keys(schemas.channels);
   const choices: Record<string, readonly string[]> = { policy: schemas.policies };
@@ -112,7 +115,11 @@ export function ItemForm({ kind, item, taken, schemas }: ItemFormProps): JSX.Ele
     const id = item?.id ?? idFrom(name, taken);
     setBusy(true);
     try {
-      await commands.setConfig(kind, id, next, item?.version ?? 0);
+      // First the secrets: a value never names one that is not there.
+      const named = await keepSecrets(id, next, secrets);
+      if (differs(named)) await commands.setConfig(kind, id, named, item?.version ?? 0);
+      setSecrets({});
+      await queries.invalidateQueries({ queryKey: ["secret"] });
       await queries.invalidateQueries({ queryKey: ["config", kind] });
       say("admin.saved");
       setTried(false);
@@ -220,6 +227,8 @@ export function ItemForm({ kind, item, taken, schemas }: ItemFormProps): JSX.Ele
                   faults={shown}
                   choices={choices}
                   shapes={{ settings: schemas.channels[channel] }}
+                  typed={secrets}
+                  type={(path, one) => setSecrets((all) => ({ ...all, [path]: one }))}
                 />
               ))}
             </div>

@@ -22,6 +22,8 @@ export interface Schema {
   $defs?: Record<string, Schema>;
   /** The kind of configuration whose id the field holds. */
   ref?: string;
+  /** What the secret is for whose name the field holds. */
+  secret?: string;
 }
 
 export type Value = Record<string, unknown>;

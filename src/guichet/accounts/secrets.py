@@ -1,0 +1,65 @@
+"""Secrets that settings name: an administrator enters one, and nobody is ever shown it again.
+
+In the vault it lies under what it is for and its name ("relay/shop-mail"), so that no name leads to a colleague's
+password hash or to another use's secret. What uses there are, the settings' own schemas say (`settings.Secret`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Response
+from pydantic import BaseModel, ConfigDict, StringConstraints
+
+from guichet.accounts.access import Access
+from guichet.accounts.door import Door
+from guichet.accounts.permissions import ADMINISTER
+from guichet.kit.errors import Refused
+from guichet.store.port import Secrets
+
+Use = Annotated[str, Path(max_length=40)]
+SecretId = Annotated[str, Path(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+
+
+class SecretBody(BaseModel):
+    """What to keep."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    secret: Annotated[str, StringConstraints(min_length=1, max_length=4_096)]
+
+
+def uses_in(schema: object) -> Iterator[str]:
+    """What the secrets that a JSON schema's fields name are for."""
+    if isinstance(schema, dict):
+        if isinstance(use := schema.get("secret"), str):
+            yield use
+        for part in schema.values():
+            yield from uses_in(part)
+    elif isinstance(schema, list):
+        for part in schema:
+            yield from uses_in(part)
+
+
+def routes(api: APIRouter, door: Door, secrets: Secrets, uses: frozenset[str]) -> None:
+    """Adds the routes of secrets."""
+
+    def place(access: Access, use: str, name: str) -> str:
+        access.need(ADMINISTER)
+        if use not in uses:
+            raise Refused("not_found", "not_found", "no settings name a secret for this")
+        return f"{use}/{name}"
+
+    @api.put("/secrets/{use}/{name}", status_code=204)
+    async def keep(
+        use: Use, name: SecretId, body: SecretBody, access: Access = Depends(door.signed_in)
+    ) -> Response:
+        """Keeps it for one's own organisation, in the place of an older one of this name."""
+        await secrets.put(access.org, place(access, use, name), body.secret.encode())
+        return Response(status_code=204)
+
+    @api.get("/secrets/{use}/{name}")
+    async def known(use: Use, name: SecretId, access: Access = Depends(door.signed_in)) -> dict[str, bool]:
+        """Whether there is one; what it is, nobody learns."""
+        return {"known": await secrets.get(access.org, place(access, use, name)) is not None}
