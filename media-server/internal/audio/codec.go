@@ -17,6 +17,8 @@ type Codec interface {
 	// Decode writes the linear audio (16 kHz) of one packet's payload to pcm and tells how many samples
 	// there are; what does not fit in pcm is cut.
 	Decode(payload []byte, pcm []int16) int
+	// Reset forgets the stream so far: another one begins.
+	Reset()
 }
 
 // ErrUnknownCodec says that New knows no codec of that name.
@@ -30,7 +32,9 @@ func New(name string) (Codec, error) {
 	case "PCMU":
 		return &g711{law: &mulaw}, nil
 	case "G722":
-		return newG722(), nil
+		codec := new(g722)
+		codec.Reset()
+		return codec, nil
 	case "opus":
 		return newOpus()
 	}

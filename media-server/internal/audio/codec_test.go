@@ -208,6 +208,20 @@ func TestUnknownCodec(t *testing.T) {
 	}
 }
 
+func TestResetBeginsAnew(t *testing.T) {
+	for _, name := range []string{"PCMA", "PCMU", "G722"} {
+		used, _ := New(name)
+		frame := media.Frame(sample()[6400:])
+		pcm := make([]int16, 640)
+		used.Decode(used.Encode(nil, &frame), pcm)
+		used.Reset()
+		fresh, _ := New(name)
+		if !bytes.Equal(used.Encode(nil, &frame), fresh.Encode(nil, &frame)) {
+			t.Errorf("%s remembers", name)
+		}
+	}
+}
+
 func TestDecodeCutsWhatDoesNotFit(t *testing.T) {
 	for _, name := range []string{"PCMA", "PCMU", "G722"} {
 		codec, _ := New(name)

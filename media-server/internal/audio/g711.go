@@ -77,6 +77,8 @@ type g711 struct {
 
 func (c *g711) ClockRate() int { return 8000 }
 
+func (c *g711) Reset() { c.up, c.down = Up{}, Down{} }
+
 func (c *g711) Encode(dst []byte, f *media.Frame) []byte {
 	c.down.Process(c.narrow[:], f[:])
 	for _, v := range c.narrow {

@@ -121,11 +121,9 @@ type g722 struct {
 	past [22 + media.FrameSamples]int32
 }
 
-func newG722() *g722 {
-	return &g722{low: band{det: 32}, high: band{det: 8}}
-}
-
 func (c *g722) ClockRate() int { return 8000 }
+
+func (c *g722) Reset() { *c = g722{low: band{det: 32}, high: band{det: 8}} }
 
 // filter is both halves of the band filter at once: of 24 values, those at even and those at odd places.
 func filter(x *[24]int32) (even, odd int32) {

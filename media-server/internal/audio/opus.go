@@ -38,16 +38,24 @@ func newOpus() (Codec, error) {
 	o := &opus{
 		encoder: make([]uint64, C.opus_encoder_get_size(1)/8+1), decoder: make([]uint64, C.opus_decoder_get_size(1)/8+1),
 	}
+	return o, o.init()
+}
+
+// init makes both halves new.
+func (o *opus) init() error {
 	if code := C.opus_encoder_init(o.coder(), media.Rate, 1, C.OPUS_APPLICATION_VOIP); code != C.OPUS_OK {
-		return nil, fmt.Errorf("make an Opus encoder: error %d of libopus", code)
+		return fmt.Errorf("make an Opus encoder: error %d of libopus", code)
 	}
 	C.set(o.coder(), C.OPUS_SET_BITRATE_REQUEST, opusBitRate)
 	C.set(o.coder(), C.OPUS_SET_COMPLEXITY_REQUEST, opusComplexity)
 	if code := C.opus_decoder_init(o.uncoder(), media.Rate, 1); code != C.OPUS_OK {
-		return nil, fmt.Errorf("make an Opus decoder: error %d of libopus", code)
+		return fmt.Errorf("make an Opus decoder: error %d of libopus", code)
 	}
-	return o, nil
+	return nil
 }
+
+// Reset cannot fail: the same worked in newOpus.
+func (o *opus) Reset() { _ = o.init() }
 
 func (o *opus) coder() *C.OpusEncoder   { return (*C.OpusEncoder)(unsafe.Pointer(&o.encoder[0])) }
 func (o *opus) uncoder() *C.OpusDecoder { return (*C.OpusDecoder)(unsafe.Pointer(&o.decoder[0])) }

@@ -187,6 +187,7 @@ func (d *digits) add(key byte, held uint32) {
 func (r *Receiver) drain(told *digits) {
 	for p := r.way.next(); p != nil; p = r.way.next() {
 		if p.restart {
+			r.codec.Reset()
 			r.buffer.Restart(r.codec)
 			r.digits = digitReader{}
 		}

@@ -20,6 +20,7 @@ const (
 
 // reports is what the two sides tell each other by RTCP.
 type reports struct {
+	began      time.Time
 	cname      string
 	from       netip.AddrPort // of the far side's RTCP, once some came
 	lastSR     uint32         // middle of the NTP time of the far side's last sender report
@@ -34,11 +35,12 @@ func newReports() (reports, error) {
 	if _, err := rand.Read(name[:]); err != nil {
 		return reports{}, fmt.Errorf("draw a CNAME: %w", err)
 	}
-	return reports{cname: hex.EncodeToString(name[:])}, nil
+	return reports{cname: hex.EncodeToString(name[:]), began: time.Now()}, nil
 }
 
-// ntp is the time as RTCP tells it: seconds since 1900, 32 bits of fraction.
-func ntp(t time.Time) uint64 {
+// ntp is the time as RTCP tells it: seconds since 1900, 32 bits of fraction. Within a call nobody sets this clock.
+func (r *reports) ntp() uint64 {
+	t := r.began.Add(time.Since(r.began))
 	return uint64(t.Unix()+ntpEpoch)<<32 | uint64(t.Nanosecond())<<32/uint64(time.Second)
 }
 
@@ -111,7 +113,7 @@ func (r *reports) hear(all []rtcp.ReceptionReport, ssrc uint32) {
 		r.remoteLoss = float64(one.FractionLost) * 100 / 256
 		if one.LastSenderReport != 0 {
 			// 16 bits of seconds, 16 of fraction. A far side that counts wrongly must not make it negative.
-			passed := int32(uint32(ntp(time.Now())>>16) - one.LastSenderReport - one.Delay)
+			passed := int32(uint32(r.ntp()>>16) - one.LastSenderReport - one.Delay)
 			r.roundTrip = time.Duration(max(passed, 0)) * time.Second >> 16
 		}
 	}
@@ -136,7 +138,7 @@ func (l *Leg) report() {
 	var first rtcp.Packet = &rtcp.ReceiverReport{SSRC: ssrc, Reports: reception}
 	if packets != l.reports.sent {
 		first = &rtcp.SenderReport{
-			SSRC: ssrc, NTPTime: ntp(time.Now()), RTPTime: timestamp,
+			SSRC: ssrc, NTPTime: l.reports.ntp(), RTPTime: timestamp,
 			PacketCount: uint32(packets), OctetCount: uint32(octets), Reports: reception,
 		}
 	}
