@@ -3,10 +3,8 @@ package browser
 import (
 	"errors"
 	"fmt"
-	"runtime"
 	"strings"
 	"testing"
-	"time"
 
 	"guichet/mediaserver/internal/media"
 	"guichet/mediaserver/internal/protocol"
@@ -81,34 +79,6 @@ func TestWhoNeverConnectsIsForgotten(t *testing.T) {
 	l.tick(l.made + connectWithin + 1)
 	if len(events) != 1 || events[0].Cause != "never_connected" || events[0].Who != "network" {
 		t.Errorf("events: %+v", events)
-	}
-}
-
-func TestNothingRunsAfterClose(t *testing.T) {
-	before := runtime.NumGoroutine()
-	h := newHouse(t, testConfig())
-	a := newPage(t, h, "a", pageOptions{videos: 2}).join()
-	b := newPage(t, h, "b", pageOptions{videos: 2, tcp: true}).join()
-	newPage(t, h, "never", pageOptions{videos: 2}).connect(nil)
-	a.film(0)
-	a.talk(440)
-	h.SetForwards(forwards(protocol.Forward{From: "a", Kind: "camera", To: "b"}))
-	b.until("a picture", 3*time.Second, func() bool { return len(b.seen["camera"]) > 0 })
-	h.stop()
-	if _, err := h.Offer("c", newPage(t, h, "c", pageOptions{}).offer(nil)); err == nil {
-		t.Error("an offer is taken after the end")
-	}
-	a.until("the page notices", time.Second, func() bool { return a.over })
-	for _, p := range h.pages {
-		p.close()
-	}
-	limit := time.Now().Add(5 * time.Second)
-	for runtime.NumGoroutine() > before {
-		if time.Now().After(limit) {
-			stacks := make([]byte, 1<<20)
-			t.Fatalf("%d goroutines before, %d after\n%s", before, runtime.NumGoroutine(), stacks[:runtime.Stack(stacks, true)])
-		}
-		time.Sleep(10 * time.Millisecond)
 	}
 }
 
