@@ -100,8 +100,14 @@ func (h *house) close() {
 // crash is kill -9 as far as one process can do it: what was saved at this moment is all the next one has.
 func (h *house) crash() {
 	h.t.Helper()
-	saved := filepath.Join(h.t.TempDir(), "saved")
-	if err := os.CopyFS(saved, os.DirFS(h.state)); err != nil {
+	saved, err := "", error(nil)
+	for range 20 { // a document may be replaced under our hands
+		saved = filepath.Join(h.t.TempDir(), "saved")
+		if err = os.CopyFS(saved, os.DirFS(h.state)); err == nil {
+			break
+		}
+	}
+	if err != nil {
 		h.t.Fatal(err)
 	}
 	udp, tcp := h.s.networks["udp"].port, h.s.networks["tcp"].port

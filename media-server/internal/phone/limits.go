@@ -181,6 +181,9 @@ func (l *limits) owed(now time.Time) (spend, bool) {
 // jumps costs nothing. A new day (UTC) begins at nothing.
 func (l *limits) charge(now time.Time) {
 	minutes := now.Sub(l.last).Minutes()
+	if minutes < 0 { // a tick that was waiting for us
+		return
+	}
 	l.last = now
 	if day := now.UTC().Format(time.DateOnly); day != l.spend.Day {
 		l.spend = spend{Day: day, kept: -1}
