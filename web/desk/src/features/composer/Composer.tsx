@@ -1,7 +1,7 @@
 import type { Attachment, DraftKind, WorkRow } from "@guichet/protocol";
 import { IconButton, Keys } from "@guichet/ui";
 import { Button } from "@mantine/core";
-import { IconFile, IconLock, IconPaperclip, IconSlash, IconX } from "@tabler/icons-react";
+import { IconLock, IconPaperclip, IconSlash } from "@tabler/icons-react";
 import {
   useCallback,
   useEffect,
@@ -18,7 +18,6 @@ import { useStore } from "zustand";
 
 import { useAction } from "../../app/actions.ts";
 import { report } from "../../app/toasts.tsx";
-import { useFormat, useRefusalWords } from "../../i18n/index.ts";
 import { theNet } from "../../net/index.ts";
 import { isLetter } from "../../shared/channels.tsx";
 import { ClientMark } from "../../shared/ClientMark.tsx";
@@ -26,6 +25,7 @@ import { commands } from "../../store/commands.ts";
 import { useKind, useName } from "../../store/directory.ts";
 import { useMe } from "../../store/session.ts";
 import { useOnly } from "../../store/views.ts";
+import { ComposerFiles } from "./ComposerFiles.tsx";
 import { cannedFor, slashWord, type Canned } from "./canned.ts";
 import { keeperOf } from "./draft.ts";
 import { expectComposer, offerComposer, wasExpected } from "./handle.ts";
@@ -43,8 +43,6 @@ interface ComposerProps {
 /** Where one writes, and as whom. A note for colleagues has another ground, label and button. */
 export function Composer({ conversation, mine }: ComposerProps): JSX.Element {
   const { t } = useTranslation();
-  const format = useFormat();
-  const words = useRefusalWords();
   const me = useMe();
   const row = useOnly("conversation", conversation);
   const door = useName("entry_point", row?.entry_point);
@@ -332,47 +330,7 @@ export function Composer({ conversation, mine }: ComposerProps): JSX.Element {
         />
       </div>
 
-      {(draft.attachments.length > 0 || uploads.list.length > 0) && (
-        <ul className="files composer-files" aria-label={t("thread.files")}>
-          {draft.attachments.map((file) => (
-            <li key={file.address} className="file">
-              <IconFile size={16} aria-hidden />
-              <span className="cut">{file.name}</span>
-              <span className="soft num">{format.size(file.size)}</span>
-              <IconButton
-                label={t("composer.remove_file", { name: file.name })}
-                size={22}
-                onClick={() => remove(file)}
-              >
-                <IconX size={14} />
-              </IconButton>
-            </li>
-          ))}
-          {uploads.list.map((upload) => (
-            <li key={upload.id} className="file">
-              <IconFile size={16} aria-hidden />
-              <span className="cut">{upload.file.name}</span>
-              {upload.refusal ? (
-                <span className="ui-error" role="alert">
-                  {words(upload.refusal)}
-                  <button type="button" className="ui-link" onClick={() => uploads.retry(upload)}>
-                    {t("app.retry")}
-                  </button>
-                </span>
-              ) : (
-                <span className="soft">{t("composer.uploading")}</span>
-              )}
-              <IconButton
-                label={t("composer.remove_file", { name: upload.file.name })}
-                size={22}
-                onClick={() => uploads.drop(upload.id)}
-              >
-                <IconX size={14} />
-              </IconButton>
-            </li>
-          ))}
-        </ul>
-      )}
+      <ComposerFiles kept={draft.attachments} uploads={uploads} remove={remove} />
 
       <div className="composer-foot">
         <IconButton

@@ -13,7 +13,7 @@ export interface Upload {
 /** Bytes: the server's bound for one file. */
 const LARGEST = 25 * 1024 * 1024;
 
-interface Uploads {
+export interface Uploads {
   list: readonly Upload[];
   add(files: Iterable<File>): void;
   retry(upload: Upload): void;
