@@ -307,3 +307,38 @@ func TestDigitsByInfo(t *testing.T) {
 		}
 	}
 }
+
+func TestRefreshIsSignedWhereTheTrunkAsks(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	quick(h, 10*time.Millisecond)
+	p := newPeer(t, "udp", h.s, nil)
+	h.put(trunkTo(p, func(doc *protocol.Trunk) { doc.SessionSeconds, doc.Username, doc.Password = 90, "account", "secret" }))
+	d := p.call("+33170000000")
+	d.send("INVITE", p.sdp(1)) // the caller knows no timers: we refresh
+	id := h.wait(protocol.Offered, "").Endpoint
+	h.do(h.s.Answer(id))
+	ok := p.expect("200 INVITE")
+	if header(ok, "Session-Expires") != "90;refresher=uas" || lists(ok, "Require", "timer") {
+		t.Errorf("200:\n%s", ok)
+	}
+	d.taken(ok)
+	d.send("ACK", "")
+	first := p.expect("INVITE")
+	p.reply(first, 407, "", "", `Proxy-Authenticate: Digest realm="x", nonce="n", qop="auth"`)
+	p.expect("ACK")
+	signed := p.expect("INVITE")
+	if header(signed, "Proxy-Authorization") == "" || signed.CSeq().SeqNo != first.CSeq().SeqNo+1 {
+		t.Errorf("signed re-INVITE:\n%s", signed)
+	}
+	if string(signed.Body()) != string(ok.Body()) {
+		t.Errorf("a refresh offers something else:\n%s\nthan\n%s", signed.Body(), ok.Body())
+	}
+	p.reply(signed, 200, "", p.sdp(1), "Session-Expires: 90;refresher=uac", "Require: timer")
+	if ack := p.expect("ACK"); header(ack, "Proxy-Authorization") == "" || ack.CSeq().SeqNo != signed.CSeq().SeqNo {
+		t.Errorf("ACK:\n%s", ack)
+	}
+	p.expect("INVITE") // and again, half an interval later
+	h.none(protocol.Left)
+	h.none(protocol.Held)
+}
