@@ -9,8 +9,8 @@ func TestCongestionFollowsTheReports(t *testing.T) {
 	var c congestion
 	now := time.Duration(0)
 	tell := func(kbps int, lost float64, trip time.Duration) uint64 {
+		c.count(now, kbps*1000/8)
 		now += time.Second
-		c.count(kbps * 1000 / 8)
 		c.report(now, lost, trip)
 		return c.room() / 1000
 	}
@@ -18,6 +18,10 @@ func TestCongestionFollowsTheReports(t *testing.T) {
 	if got := tell(2000, 0, near); got != 0 {
 		t.Fatalf("a good way is bound to %d", got)
 	}
+	if got := tell(50, 0.3, near); got != 0 {
+		t.Errorf("losing of nearly nothing binds to %d", got)
+	}
+	now += time.Minute // nothing is shown
 	if got := tell(2000, 0.05, near); got != 0 {
 		t.Errorf("some loss binds to %d", got)
 	}

@@ -135,7 +135,6 @@ func (l *link) track(track *webrtc.TrackRemote, receiver *webrtc.RTPReceiver) {
 		for n, out := range l.out {
 			if t.Sender().Track() == webrtc.TrackLocal(out) {
 				l.in[n].track.Store(track)
-				l.server.reroute()
 				l.start(func() { l.in[n].read(track) })
 				l.start(func() { drain(receiver) })
 			}

@@ -14,6 +14,7 @@ import (
 
 const (
 	keyEvery     = 300 * time.Millisecond // at most one keyframe request to a browser in this time
+	maxChanges   = 100                    // of codec in one video; a browser makes none, each costs a look at all forwards
 	stoppedAfter = 3 * time.Second        // a still screen sends one frame a second
 )
 
@@ -48,13 +49,17 @@ func (v *videoIn) codec() string {
 func (v *videoIn) read(track *webrtc.TrackRemote) {
 	buffer := make([]byte, receiveMTU)
 	var packet rtp.Packet
-	for {
+	for format, changes := -1, 0; changes < maxChanges; {
 		n, _, err := track.Read(buffer)
 		if err != nil && n == 0 {
 			return
 		}
 		if err != nil || packet.Unmarshal(buffer[:n]) != nil {
 			continue
+		}
+		if int(packet.PayloadType) != format {
+			format, changes = int(packet.PayloadType), changes+1
+			v.link.server.reroute() // who sees it must know the codec
 		}
 		if len(packet.Payload) > 0 {
 			v.last.Store(int64(v.link.server.since()))

@@ -140,7 +140,7 @@ func (o *videoOut) forward(in *videoIn, packet *rtp.Packet) {
 		PayloadType: o.pt, SequenceNumber: sequence, Timestamp: timestamp, SSRC: o.ssrc}
 	// A packet that cannot be sent is a lost packet.
 	n, _ := o.to.WriteRTP(&o.header, packet.Payload)
-	o.way.count(n)
+	o.way.count(now, n)
 }
 
 // begin continues the numbers of what was shown before with those of the new source.
