@@ -3,99 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import replace
-from email import message_from_bytes
 from email.message import EmailMessage
-from email.policy import default
 from pathlib import Path
 from typing import Any, cast
 
 import aiosmtplib
-import msgspec
 import pytest
 
-from guichet.channels import delivery, registry
-from guichet.channels.base import Outgoing
-from guichet.channels.email.channel import Email
-from guichet.channels.email.door import MailDoor
 from guichet.channels.email.mime import MAX_MAIL
 from guichet.channels.email.parser import LARGE
-from guichet.channels.email.send import send_mail
-from guichet.channels.email.settings import MailSettings, Relay
 from guichet.kit import faults
 from guichet.kit.errors import Refused
-from guichet.leader.registry import Actor, Command
-from guichet.store.jobs import MAX_ATTEMPTS
-from guichet.store.port import Job, Secrets
-from tests.support.centre import ADDRESS, CHECKED_BY, ORG, Centre
+from tests.support.centre import ADDRESS, CHECKED_BY, Centre
 from tests.support.certificate import certificate
-from tests.support.waiting import wait_until
+from tests.support.mailing import INES, has_status, in_a_centre, mail, only_conversation, port_of, post, reply
+from tests.support.mailing import no_undo as no_undo
 
 pytestmark = pytest.mark.contract
-
-INES = "ines@client.example"
-
-
-@pytest.fixture(autouse=True)
-def no_undo(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Replies leave at once instead of after ten seconds."""
-    monkeypatch.setattr(Email, "capabilities", msgspec.structs.replace(Email.capabilities, undo_seconds=0))
-
-
-def in_a_centre(test: Callable[[Centre], Awaitable[None]]) -> Callable[[Path], Awaitable[None]]:
-    """The test runs in a centre that begins and ends with it, so that its tasks are not taken for left-overs."""
-
-    async def run(tmp_path: Path) -> None:
-        async with Centre.running(tmp_path) as running:
-            await running.found()
-            await test(running)
-
-    run.__name__ = test.__name__
-    return run
-
-
-def mail(subject: str, text: str, ident: str, **headers: str) -> EmailMessage:
-    made = EmailMessage()
-    given = {
-        "From": f"Inès Colin <{INES}>",
-        "To": ADDRESS,
-        "Subject": subject,
-        "Message-ID": f"<{ident}@client.example>",
-    }
-    for name, value in (given | {k.replace("_", "-"): v for k, v in headers.items()}).items():
-        made[name] = value
-    made["Date"] = "Tue, 24 Nov 2026 08:00:00 +0100"
-    made.set_content(text)
-    return made
-
-
-async def port_of(centre: Centre) -> int:
-    (door,) = [d for d in centre.node.doors if isinstance(d, MailDoor)]
-    await wait_until(lambda: door.port, "the door listens")
-    return door.port
-
-
-async def post(centre: Centre, content: EmailMessage | bytes, *to: str, sender: str = INES) -> str:
-    """Sends a mail; gives the door's last answer. Raises aiosmtplib's errors."""
-    raw = content if isinstance(content, bytes) else content.as_bytes()
-    client = aiosmtplib.SMTP(hostname="127.0.0.1", port=await port_of(centre), start_tls=False)
-    async with client:
-        _, answer = await client.sendmail(sender, list(to or [ADDRESS]), raw)
-    return answer
-
-
-async def only_conversation(centre: Centre) -> str:
-    (row,) = await centre.rows("conversation")
-    return str(row["conversation"])
-
-
-async def reply(centre: Centre, conversation: str, message: str, text: str) -> EmailMessage:
-    """The agent answers; gives the mail that reached the relay."""
-    count = len(centre.relay.mails)
-    await centre.do(centre.agent(), "send_message", conversation=conversation, message=message, text=text)
-    await wait_until(lambda: len(centre.relay.mails) > count, "the relay has the reply")
-    return message_from_bytes(centre.relay.mails[-1][2], policy=default)
 
 
 async def test_mails_both_ways_stay_in_one_thread(tmp_path: Path, database: str) -> None:
@@ -127,29 +51,7 @@ async def both_ways(centre: Centre) -> None:
         "Bonjour,\nOù est mon colis ?", "Alors ?", "Il arrive demain.", "Merci !", "Par l'adresse",
     ]  # fmt: skip
     assert rows[3]["headers"]["quoted"] == "Le 24 nov. 2026, Lune a écrit :\n> demain"  # type: ignore[index,call-overload]
-    await centre.until(lambda: _status(centre, conversation, 2, "sent"), "the reply is marked as sent")
-
-
-@pytest.mark.slow
-@in_a_centre
-async def test_a_crash_after_sending_repeats_the_same_mail(centre: Centre) -> None:
-    await centre.available()
-    await post(centre, mail("Mon colis", "Bonjour", "a1"))
-    conversation = await only_conversation(centre)
-    await centre.accept(conversation)
-    faults.arm("channels.send.after_send", "raise")
-    try:
-        first = await reply(centre, conversation, "r1", "Il arrive demain.")
-        await wait_until(lambda: len(centre.relay.mails) == 2, "it is sent again", timeout=30)
-    finally:
-        faults.disarm_all()
-    assert centre.relay.mails[0] == centre.relay.mails[1]
-    assert first["Message-ID"]
-    await centre.until(lambda: _status(centre, conversation, 1, "sent"), "the reply is marked as sent")
-
-
-async def _status(centre: Centre, conversation: str, at: int, status: str) -> bool:
-    return (await centre.messages(conversation))[at]["status"] == status
+    await centre.until(lambda: has_status(centre, conversation, 2, "sent"), "the reply is marked as sent")
 
 
 @in_a_centre
@@ -313,59 +215,6 @@ async def test_a_large_mail_is_read_in_another_process(centre: Centre) -> None:
 
 
 @in_a_centre
-async def test_a_bounce_marks_the_reply(centre: Centre) -> None:
-    await centre.available()
-    await post(centre, mail("Mon colis", "Bonjour", "a1"))
-    conversation = await only_conversation(centre)
-    await centre.accept(conversation)
-    ours = await reply(centre, conversation, "r1", "Il arrive demain.")
-    await centre.until(lambda: _status(centre, conversation, 1, "sent"), "the reply is marked as sent")
-    corpus = Path(__file__).parents[1] / "corpora" / "email"
-    bounce = (corpus / "bounce.eml").read_bytes()
-    await post(centre, bounce, sender="")  # about a mail that is not ours
-    ours_id = str(ours["Message-ID"]).encode()
-    await post(centre, bounce.replace(b"<c0ffee.0123456789abcdef.3@lune.example>", ours_id), sender="")
-    row = (await centre.messages(conversation))[1]
-    assert (row["status"], row["reason"]) == ("bounced", "smtp.5.1.1")
-    assert len(await centre.rows("conversation")) == 1
-    await centre.accept(conversation)  # whoever wrote it is asked first
-    again = bounce.replace(b"<c0ffee.0123456789abcdef.3@lune.example>", ours_id) + b"\nonce more\n"
-    before = await centre.facts()
-    await post(centre, again, sender="")
-    assert await centre.facts() == before, "a report about a report makes no work"
-    assert len(centre.relay.mails) == 1, "and is never answered"
-
-
-@in_a_centre
-async def test_an_automatic_reply_is_kept_and_never_answered(centre: Centre) -> None:
-    corpus = Path(__file__).parents[1] / "corpora" / "email"
-    await post(centre, (corpus / "auto_reply.eml").read_bytes(), sender="")
-    (row,) = await centre.messages(await only_conversation(centre))
-    assert row["headers"]["automatic"] == "auto-reply"  # type: ignore[index,call-overload]
-    assert centre.relay.mails == []
-
-
-@in_a_centre
-async def test_an_automatic_reply_to_ours_wakes_nobody(centre: Centre) -> None:
-    await centre.available()
-    await post(centre, mail("Mon colis", "Bonjour", "a1"))
-    conversation = await only_conversation(centre)
-    await centre.accept(conversation)
-    ours = await reply(centre, conversation, "r1", "Il arrive demain.")
-    await centre.do(centre.agent(), "close", conversation=conversation)
-    away = mail(
-        "Absence", "Je suis absente", "ar", In_Reply_To=ours["Message-ID"], Auto_Submitted="auto-replied"
-    )
-    await post(centre, away, sender="")
-    (row,) = await centre.rows("conversation")
-    assert (row["state"], row["n"]) == ("closed", 3)
-    assert await centre.rows("work", agent="paul") == []
-    desk = mail("Re", "Un humain", "b1", In_Reply_To=ours["Message-ID"], Auto_Submitted="auto-generated")
-    await post(centre, desk)
-    assert (await centre.rows("conversation"))[0]["state"] == "waiting", "another desk's software wrote that"
-
-
-@in_a_centre
 async def test_a_full_leader_asks_the_sender_to_come_back(centre: Centre) -> None:
     def refuse() -> None:
         raise Refused("limited", "leader.busy", "wait")
@@ -391,129 +240,3 @@ async def test_a_crash_before_250_takes_the_mail_once(centre: Centre) -> None:
         faults.disarm_all()
     await post(centre, mail("Mon colis", "Bonjour", "a1"))
     assert len(await centre.messages(await only_conversation(centre))) == 1
-
-
-@in_a_centre
-async def test_what_the_relay_says(centre: Centre) -> None:
-    message = Outgoing(
-        org=ORG, client="lune", client_name="Lune", agent_name="Paul", conversation="c", message="m", n=1, text="x",
-        at=0, to=INES, settings=MailSettings(address=ADDRESS), token="c.0123456789abcdef",
-    )  # fmt: skip
-    edge = centre.node.edge
-    assert (await send_mail(message, edge)).status == "sent"
-    centre.relay.refusals = [Refused("limited", "busy", "x"), Refused("invalid", "spam", "x")]
-    assert (await send_mail(message, edge)).status == "later"
-    refused = await send_mail(message, edge)
-    assert (refused.status, refused.reason) == ("failed", "smtp.554")
-    centre.relay.unknown = {INES}
-    bounced = await send_mail(message, edge)
-    assert (bounced.status, bounced.reason) == ("bounced", "smtp.550")
-    nowhere = {"relay": {"host": "127.0.0.1", "port": 1, "tls": "none"}}
-    away = msgspec.structs.replace(message, settings=MailSettings(address=ADDRESS, **nowhere))
-    assert (await send_mail(away, edge)).reason == "relay.unreachable"
-
-
-@pytest.mark.parametrize(
-    ("channel", "value", "field"),
-    [
-        (Email.name, {"address": ADDRESS, "relay": {"host": "x", "secret": "password/paul"}}, "relay.secret"),
-        ("webchat", {"identity_secret": "../password/paul"}, "identity_secret"),
-    ],
-)
-def test_a_secret_is_named_alone(channel: str, value: dict[str, Any], field: str) -> None:
-    with pytest.raises(Refused) as refused:
-        registry.channel_settings(channel, value)
-    assert refused.value.field == f"settings.{field}"
-    assert "write the secret's name alone" in refused.value.remedy
-
-
-@in_a_centre
-async def test_a_relay_gets_relays_secrets_only(centre: Centre) -> None:
-    """An administrator who names a colleague's password, or the shop's signature, sends nothing of them out."""
-    asked: list[tuple[str, str]] = []
-
-    class Vault:
-        async def get(self, org: str, name: str) -> bytes | None:
-            asked.append((org, name))
-            return None
-
-    relay = {"host": "127.0.0.1", "port": 1, "tls": "none", "user": "u", "secret": "shop"}
-    message = Outgoing(
-        org=ORG, client="lune", client_name="Lune", agent_name="Paul", conversation="c", message="m", n=1, text="x",
-        at=0, to=INES, settings=MailSettings(address=ADDRESS, relay=Relay(**relay)), token="c.0123456789abcdef",
-    )  # fmt: skip
-    await send_mail(message, replace(centre.node.edge, secrets=cast("Secrets", Vault())))
-    assert asked == [(ORG, "relay/shop")]
-
-
-@in_a_centre
-async def test_a_reply_that_bounces_at_once_is_shown_so(centre: Centre) -> None:
-    await centre.available()
-    await post(centre, mail("Mon colis", "Bonjour", "a1"))
-    conversation = await only_conversation(centre)
-    await centre.accept(conversation)
-    centre.relay.unknown = {INES}
-    await centre.do(centre.agent(), "send_message", conversation=conversation, message="r1", text="Bonjour")
-    await centre.until(lambda: _status(centre, conversation, 1, "bounced"), "the bounce is shown")
-
-
-@in_a_centre
-async def test_a_reply_that_is_given_up_says_so_also_after_a_crash(centre: Centre) -> None:
-    """The outcome is on record before the job is over: a process that dies in between does it again."""
-    await centre.available()
-    await post(centre, mail("Mon colis", "Bonjour", "a1"))
-    conversation = await only_conversation(centre)
-    await centre.accept(conversation)
-    edge, (kept, owner) = centre.node.edge, (centre.node.store.jobs, "dead worker")
-    payload: dict[str, str | int | None]
-    payload = {"org": ORG, "conversation": conversation, "message": "r1", "n": 2, "channel": "email"}
-    job = Job("j", delivery.QUEUE, f"{conversation}/r1/1", payload, delivery.GIVE_UP_AT, 0)
-    assert job.attempt < MAX_ATTEMPTS
-
-    async def dies(command: Command) -> dict[str, Any]:
-        raise ConnectionAbortedError("the process ends before it is recorded")
-
-    async def row() -> dict[str, Any]:
-        return cast("dict[str, Any]", (await centre.messages(conversation))[1])
-
-    centre.relay.refusals = [Refused("limited", "busy", "x")] * 3
-    await centre.do(centre.agent(), "send_message", conversation=conversation, message="r1", text="Bonjour")
-    await centre.until(lambda: _refused(centre, 1), "the first try was refused for now")
-    with pytest.raises(ConnectionAbortedError):
-        await delivery.send(replace(edge, submit=dies), job, owner)
-    assert (await row())["status"] == "queued"
-    assert await kept.dead() == []
-    await delivery.send(edge, msgspec.structs.replace(job, attempt=job.attempt + 1), owner)
-    await centre.until(lambda: _status(centre, conversation, 1, "failed"), "the reply is shown as failed")
-    assert (await row())["reason"] == "smtp.451"
-
-
-async def _refused(centre: Centre, times: int) -> bool:
-    return len(centre.relay.refusals) <= 3 - times
-
-
-@in_a_centre
-async def test_another_organisations_conversation_is_out_of_reach(centre: Centre) -> None:
-    await centre.available()
-    await post(centre, mail("Mon colis", "Bonjour", "a1"))
-    conversation = await only_conversation(centre)
-    await centre.accept(conversation)
-    ours = await reply(centre, conversation, "r1", "Bonjour")
-    setup = Actor("system", "setup", "org2")
-    await centre.do(
-        setup, "found_organisation", organisation="org2", name="Autre", administrator="a", administrator_name="A",
-        email="a@autre.example",
-    )  # fmt: skip
-    (client,) = [ident for org, ident, _ in centre.node.directory.all("client") if org == "org2"]
-    queue = {"name": "Q", "client": client}
-    await centre.do(setup, "set_config", kind="queue", id="q", value=queue, expected_version=0)
-    door = {
-        "name": "Courriel", "client": client, "channel": Email.name, "queue": "q",
-        "settings": registry.channel_settings(Email.name, {"address": "info@autre.example"}),
-    }  # fmt: skip
-    await centre.do(setup, "set_config", kind="entry_point", id="mail", value=door, expected_version=0)
-    letter = mail("Re", "Bonjour", "z1", In_Reply_To=str(ours["Message-ID"]), To="info@autre.example")
-    plus = str(ours["Reply-To"].addresses[0].username).partition("+")[2]
-    await post(centre, letter, f"info+{plus}@autre.example")
-    assert await only_conversation(centre) == conversation
-    assert len(await centre.messages(conversation)) == 2
