@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -118,6 +119,9 @@ func TestWhatCannotBePlayedIsRefusedWithARemedy(t *testing.T) {
 	}
 	long, err := os.Create(filepath.Join(path, "long.raw")) // sparse
 	if err != nil || long.Truncate(2*(longest+1)) != nil || long.Close() != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mkfifo(filepath.Join(path, "pipe.wav"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	entries, _ := os.ReadDir(path)

@@ -65,14 +65,20 @@ func Open(folder string, limit int64) (*Store, error) {
 // File is the clip of a file below the folder: WAV (PCM 16 bit, mono or stereo, 8 to 48 kHz), or .raw
 // (s16le, mono, 16 kHz). A file that changed is read anew. The error says what to do about it.
 func (s *Store) File(name string) (*Clip, error) {
-	file, err := s.folder.Open(name)
+	info, err := s.folder.Stat(name) // before it is opened: that would wait for the other end of a pipe
+	if err == nil && !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%q is no file", name)
+	}
+	var file *os.File
+	if err == nil {
+		file, err = s.folder.Open(name)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%q cannot be read below the prompt folder (%w)", name, reason(err))
 	}
 	defer file.Close()
-	info, err := file.Stat()
-	if err != nil || !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%q is no file", name)
+	if info, err = file.Stat(); err != nil {
+		return nil, fmt.Errorf("%q cannot be read (%w)", name, reason(err))
 	}
 	version := stamp{info.Size(), info.ModTime()}
 	return s.acquire("file "+name, version, func() (source, error) { return open(file, name, info.Size()) })
