@@ -112,6 +112,9 @@ func TestEndFadesWithoutEdge(t *testing.T) {
 			p.frame = media.Frame{}
 			silent++
 		}
+		if level := energy(p.frame[:]); i > 53 && level > 320*8000*8000/2/3 {
+			t.Fatalf("tick %d: it does not fade", i)
+		}
 		for _, v := range p.frame {
 			if step := int(v) - last; step > 750 || step < -750 {
 				t.Fatalf("tick %d: an edge of %d", i, step)
@@ -135,6 +138,59 @@ func TestNobodyTakes(t *testing.T) {
 	p.tick()
 	if waits := samples(p.at) - p.delay.base() - p.next; !p.heard || waits > maxExcess+60*millis {
 		t.Errorf("after a long time in which nobody took frames, they are %d ms old", waits/millis)
+	}
+}
+
+// A tick that stands still for a second finds a second of sound: most of it is left out, without an edge.
+func TestTickStandsStill(t *testing.T) {
+	p := newPlayer(t, hum)
+	last := 0
+	for i := range int64(200) {
+		one := packet(i, uint32(i*160), i*320)
+		if i >= 60 && i < 110 {
+			one.Payload = append(one.Payload, 20)
+			p.at += 20 * time.Millisecond
+			p.Push(one, p.at)
+			continue
+		}
+		p.tick(one)
+		for k, v := range p.frame {
+			if step := int(v) - last; i > 5 && (step > 900 || step < -900) {
+				t.Fatalf("tick %d: an edge of %d at %d", i, step, k)
+			}
+			last = int(v)
+		}
+	}
+	if waits := samples(p.at) - p.delay.base() - p.next; waits > 60*millis {
+		t.Errorf("in the end sound waits for %d ms", waits/millis)
+	}
+}
+
+// Sound that waits to be played is muted as well as sound that comes.
+func TestMuteWhatWaits(t *testing.T) {
+	p := newPlayer(t, hum)
+	for i := range int64(50) {
+		var packets []Packet
+		if i%2 == 0 {
+			one := packet(i/2, uint32(i*160), i*320)
+			one.Payload = append(one.Payload, 40)
+			packets = append(packets, one)
+		}
+		p.at += 20 * time.Millisecond
+		for _, one := range packets {
+			p.Push(one, p.at)
+		}
+		if i == 21 {
+			if p.voice.pending == 0 {
+				t.Fatal("nothing waits: the test shows nothing")
+			}
+			from := uint32((p.next - int64(p.voice.pending)) / 2)
+			p.Mute(from, from+3*160)
+		}
+		p.Pop(p.at, &p.frame)
+		if silent := energy(p.frame[64:]) == 0; silent != (i >= 21 && i < 24) && i > 5 {
+			t.Errorf("tick %d: silent is %v", i, silent)
+		}
 	}
 }
 

@@ -48,9 +48,16 @@ func sine(turns float64) float64 {
 	return sines[i] + (sines[(i+1)%len(sines)]-sines[i])*(at-float64(i))
 }
 
-func hum(position int64) int16 {
-	return int16(8000 * sines[position%80*int64(len(sines))/80])
-}
+// hum comes again after a second, but not after a packet: what is joined meets in any phase. Its steepest step is 723.
+func hum(position int64) int16 { return hum1s[position%int64(len(hum1s))] }
+
+var hum1s = func() []int16 {
+	pcm := make([]int16, media.Rate)
+	for i := range pcm {
+		pcm[i] = int16(8000 * sine(230*float64(i)/media.Rate))
+	}
+	return pcm
+}()
 
 // voiced is a hum with overtones that rises and falls, as voices do; it comes again after ten seconds. Its steepest
 // step is 710.

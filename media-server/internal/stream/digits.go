@@ -39,9 +39,6 @@ func (d *digitReader) packet(h header, payload []byte, now time.Duration) (digit
 		return 0, 0 // of one that was before
 	}
 	same := d.known && (moved == 0 || key == d.key && !h.marker && (!d.over || end) && moved <= d.duration+digitMoves)
-	if same && d.over {
-		return 0, 0
-	}
 	if !same {
 		digit, held = d.finish()
 		*d = digitReader{known: true, key: key, start: h.timestamp}
