@@ -352,9 +352,8 @@ async def test_files(centre: Centre) -> None:
 
 @in_a_centre
 async def test_who_is_logged_in_at_the_shop(centre: Centre) -> None:
-    secret = b"between the shop and us"
-    await centre.node.store.secrets.put(ORG, "shop", b"of another kind")
-    await centre.node.store.secrets.put(ORG, "identity/shop", secret)
+    for name, value in (("shop", b"another kind's"), ("identity/shop", secret := b"between the shop and us")):
+        await centre.node.store.secrets.put(ORG, name, value)
     now = centre.node.clock.now() // 1_000
     identity = sign(Claims(handle="client-12", exp=now + 600, name="Inès Colin"), secret)
     at_home = await centre.open_chat(identity=identity)

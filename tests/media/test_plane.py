@@ -197,7 +197,7 @@ async def talk(socket: AudioSocket, hertz: int) -> None:
     """Says a tone for as long as it takes."""
     while True:
         await socket.say(frames(hertz, 0.1))
-        await asyncio.sleep(0.1)  # lint: allow sleeping, people speak in real time
+        await asyncio.sleep(0.1)  # lint: allow sleeping-test, people speak in real time
 
 
 async def heard(socket: AudioSocket) -> set[str]:
