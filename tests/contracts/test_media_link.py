@@ -261,17 +261,20 @@ async def test_what_happened_while_guichet_was_away_is_learnt(
 
 async def test_missed_events_are_concluded_from_what_stands(settings: ProcessSettings) -> None:
     tasks = Supervisor()
-    media = FakeMedia(SystemClock(), tasks, journal=3)
+    media = FakeMedia(SystemClock(), tasks, journal=6)
     async with Voice.running(settings, media) as voice:
         await voice.found()
+        await voice.room()
         gone = media.far_calls("org.carrier", "+33611000000", "+33199000000")
         await voice.until_state(gone, "offered")
     media.far_hangs_up(gone)
     calls = [media.far_calls("org.carrier", f"+3361100000{n}", "+33199000000") for n in range(5)]
+    media.records("room", "r1", "missing.ogg", "0" * 64, 1, 1)
     async with Voice.running(settings, media) as voice:
         await voice.until_state(gone, "over")
         for call in calls:
             await voice.until_state(call, "offered")
+        await wait_until(lambda: voice.row(RECORDING, "r1"), "what no state tells was among the events kept")
     await tasks.close()
 
 

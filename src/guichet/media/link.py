@@ -136,9 +136,9 @@ class Link:
                     self.condition = "down"
                 if self.condition == "down" and now - gone_since > PATIENCE:
                     await self._reports.lost(await self._endpoints())
-            except Gap:
+            except Gap as gap:
                 log.warning("events of the media server were missed")
-                self._missed = True
+                self._missed, self._position = True, gap.kept
             except Refused as refused:
                 log.warning("the log and the media server do not agree yet", code=refused.code)
             await asyncio.sleep(RETRY)
@@ -153,15 +153,10 @@ class Link:
         strange = [room for room in state.rooms if room.id not in wanted and not room.id.startswith(PARKED)]
         self._desire([await self._closed(room) for room in strange])
         known = self._position or await self._known()
-        if known is None or known.epoch != state.epoch:
-            known, restarted = Position(state.epoch, 0), True
-        else:
-            restarted = False
+        restarted = known is None or known.epoch != state.epoch
         await self._reports.agree(await self._endpoints(), state, missed=restarted or self._missed)
-        if self._missed:
-            known, self._missed = Position(state.epoch, state.seq), False
-        self._position = known
-        return known
+        self._missed = False
+        return Position(state.epoch, 0) if known is None or restarted else known
 
     async def _closed(self, there: Room) -> Room:
         row = await self._edge.reader.row(ROOM, (there.id,))

@@ -212,7 +212,12 @@ class Position(msgspec.Struct, frozen=True):
 
 
 class Gap(Exception):
-    """Events after the position asked for are not kept any more: read `state`, then go on from there."""
+    """Events after the position asked for are not kept any more: read `state`, then go on with those that are, which
+    are the ones after `kept`."""
+
+    def __init__(self, kept: Position) -> None:
+        super().__init__(str(kept))
+        self.kept = kept
 
 
 class Silent(Refused):

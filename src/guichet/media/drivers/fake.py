@@ -190,8 +190,9 @@ class FakeMedia:
     async def events(self, after: Position, *, levels: bool = False) -> AsyncGenerator[Event]:
         self._there()
         epoch, seen = self._epoch, after.seq
-        if after.epoch != epoch or seen < self._seq - len(self._journal):
-            raise Gap
+        oldest = self._seq - len(self._journal)
+        if after.epoch != epoch or seen < oldest:
+            raise Gap(Position(epoch, oldest))
         while True:
             news = self._news
             if self._away or self._epoch != epoch:

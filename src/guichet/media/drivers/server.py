@@ -105,7 +105,7 @@ class MediaServer:
                 async for message in socket:
                     event = msgspec.json.decode(message, type=Event)
                     if event.kind == "gap":
-                        raise Gap
+                        raise Gap(Position(event.epoch, event.seq))
                     yield event
             except ConnectionClosed as closed:
                 raise Silent from closed
