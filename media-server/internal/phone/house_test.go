@@ -181,6 +181,20 @@ func (h *house) wait(kind, endpoint string) protocol.Event {
 	}
 }
 
+// until waits for what no event tells.
+func (h *house) until(done func() bool) {
+	h.t.Helper()
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.After(patience); !done(); {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			h.t.Fatal("it does not come")
+		}
+	}
+}
+
 // told tells whether an event of a kind was told.
 func (h *house) told(kind string) bool {
 	h.mu.Lock()

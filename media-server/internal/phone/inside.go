@@ -65,15 +65,15 @@ func (s *Server) onBye(req *sip.Request, tx sip.ServerTransaction) {
 	if c == nil {
 		return
 	}
-	defer s.reply(req, tx, 200)
-	for _, wait := range c.awaited() { // an ACK that was lost does not come any more
-		wait.end()
-	}
 	if c.out != nil && !c.inState(answered) && !c.inState(held) { // in an early dialog
 		c.abandon("them", "hangup", 0)
-		return
+	} else {
+		c.leave("them", "hangup", 0, false)
 	}
-	c.leave("them", "hangup", 0, false)
+	s.reply(req, tx, 200)
+	for _, wait := range c.awaited() { // an ACK that was lost does not come any more
+		wait.end(nil)
+	}
 }
 
 // onCancel answers a CANCEL whose INVITE is not known (any more); the stack takes the others.

@@ -58,7 +58,7 @@ func TestHangUpAndAnswerCross(t *testing.T) {
 		p.reply(invite, 180, "a", "")
 		ended := make(chan error, 1)
 		go func() {
-			time.Sleep(time.Duration(i) * 50 * time.Microsecond)
+			time.Sleep(time.Duration(i) * 50 * time.Microsecond) // another moment each time
 			ended <- h.s.HangUp(id, protocol.Ending{})
 		}()
 		p.reply(invite, 200, "a", p.sdp(1))
@@ -80,7 +80,7 @@ func TestHangUpAndAnswerOfACallerCross(t *testing.T) {
 		d.send("INVITE", p.sdp(1))
 		id := h.wait(protocol.Offered, "").Endpoint
 		h.do(h.s.Answer(id))
-		time.Sleep(time.Duration(i) * 20 * time.Microsecond)
+		time.Sleep(time.Duration(i) * 20 * time.Microsecond) // another moment each time
 		if i%2 == 0 {
 			h.do(h.s.HangUp(id, protocol.Ending{}))
 		} else {
@@ -96,4 +96,24 @@ func TestHangUpAndAnswerOfACallerCross(t *testing.T) {
 		}
 	}
 	h.quiet(p, calls)
+}
+
+func TestHangUpBeforeTheAck(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	p := newPeer(t, "udp", h.s, nil)
+	h.put(trunkTo(p))
+	for range 10 {
+		d := p.call("+33170000000")
+		d.send("INVITE", p.sdp(1))
+		id := h.wait(protocol.Offered, "").Endpoint
+		h.do(h.s.Answer(id))
+		d.taken(p.expect("200 INVITE"))
+		d.send("BYE", "") // the ACK was lost, and the caller hangs up
+		p.expect("200 BYE")
+		if e := h.wait(protocol.Left, id); e.Who != "them" || e.Cause != "hangup" {
+			t.Errorf("left %+v", e)
+		}
+	}
+	p.never("BYE", 100*time.Millisecond)
 }

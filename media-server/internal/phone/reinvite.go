@@ -19,8 +19,9 @@ func (s *Server) onReinvite(req *sip.Request, tx sip.ServerTransaction) {
 	c.mu.Lock()
 	ours, busy := c.offering, len(c.acks) > 0
 	up := !c.over && (c.rec.State == answered || c.rec.State == held)
+	seq, wait := req.CSeq().SeqNo, (*ackWait)(nil)
 	if up && !ours && !busy {
-		c.acks[req.CSeq().SeqNo] = newAckWait()
+		wait = c.expectAckLocked(seq)
 	}
 	c.mu.Unlock()
 	switch {
@@ -34,8 +35,7 @@ func (s *Server) onReinvite(req *sip.Request, tx sip.ServerTransaction) {
 		s.reply(req, tx, 500, sip.NewHeader("Retry-After", "1"))
 		return
 	}
-	seq := req.CSeq().SeqNo
-	defer c.ackOver(seq)
+	defer c.acked(seq, nil)
 	res, held, late := c.changed(req, tx)
 	if res == nil {
 		return
@@ -46,7 +46,7 @@ func (s *Server) onReinvite(req *sip.Request, tx sip.ServerTransaction) {
 	if !late {
 		c.holding(held)
 	}
-	ack := c.untilAck(tx, res, seq)
+	ack := c.untilAck(tx, res, seq, wait)
 	switch {
 	case ack == nil && s.ctx.Err() == nil:
 		c.quit("network", "no_ack", 408)

@@ -155,20 +155,13 @@ func TestSpendOutlivesACrash(t *testing.T) {
 		sum, _ := h.s.trunk("carrier").limits.owed(time.Now())
 		return sum.Amount
 	}
-	for deadline := time.Now().Add(patience); spent() < 0.25; {
-		if time.Now().After(deadline) {
-			t.Fatal("nothing is charged")
-		}
-		time.Sleep(time.Millisecond)
-	}
+	h.until(func() bool { return spent() >= 0.25 })
 	h.s.due(time.Now()) // saved with the next tick at the latest
 	h.s.due(time.Now().Add(time.Millisecond))
 	h.restart()
 	if after := spent(); after < 0.25 || after > 3 {
 		t.Errorf("%.2f is spent after the crash", after)
 	}
-	for spent() < 1 { // the call goes on, and is charged
-		time.Sleep(time.Millisecond)
-	}
+	h.until(func() bool { return spent() >= 1 }) // the call goes on, and is charged
 	refusal(t, h.s.Dial("more", protocol.Dial{Trunk: "carrier", Number: "+33612345678", TimeoutMillis: 5000}), "limit", "spend_per_day")
 }

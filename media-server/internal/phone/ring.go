@@ -189,9 +189,10 @@ func (in *incoming) answer() {
 		return
 	default:
 	}
-	c.expectAck(in.req.CSeq().SeqNo)
+	seq := in.req.CSeq().SeqNo
+	wait := c.expectAck(seq)
 	if err := in.tx.Respond(res); err != nil {
-		c.ackOver(in.req.CSeq().SeqNo)
+		c.acked(seq, nil)
 		c.leave("them", "cancelled", 487, false)
 		return
 	}
@@ -206,7 +207,7 @@ func (in *incoming) answer() {
 		c.quit("us", orElse(how.Cause, "rejected"), 0)
 	default:
 	}
-	ack := c.untilAck(in.tx, res, in.req.CSeq().SeqNo)
+	ack := c.untilAck(in.tx, res, seq, wait)
 	switch {
 	case ack == nil && s.ctx.Err() == nil:
 		c.quit("network", "no_ack", 408)
@@ -243,29 +244,40 @@ func (c *Call) okay(req *sip.Request, body []byte) *sip.Response {
 
 // ackWait is a 200 of ours whose ACK is awaited.
 type ackWait struct {
-	got  chan *sip.Request
+	ack  *sip.Request // once done is closed; nil: none came
 	done chan struct{}
 	once sync.Once
 }
 
-func newAckWait() *ackWait {
-	return &ackWait{got: make(chan *sip.Request, 1), done: make(chan struct{})}
+func (w *ackWait) end(ack *sip.Request) {
+	w.once.Do(func() {
+		w.ack = ack
+		close(w.done)
+	})
 }
 
-func (w *ackWait) end() { w.once.Do(func() { close(w.done) }) }
-
-func (c *Call) expectAck(seq uint32) {
+// expectAck notes that a 200 goes out. The same INVITE by another way waits for the same ACK.
+func (c *Call) expectAck(seq uint32) *ackWait {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.acks[seq] = newAckWait()
+	return c.expectAckLocked(seq)
 }
 
-func (c *Call) ackOver(seq uint32) {
+func (c *Call) expectAckLocked(seq uint32) *ackWait {
+	if c.acks[seq] == nil {
+		c.acks[seq] = &ackWait{done: make(chan struct{})}
+	}
+	return c.acks[seq]
+}
+
+// acked ends the wait for an ACK; nil: it does not come any more.
+func (c *Call) acked(seq uint32, ack *sip.Request) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	if wait := c.acks[seq]; wait != nil {
-		wait.end()
-		delete(c.acks, seq)
+	wait := c.acks[seq]
+	delete(c.acks, seq)
+	c.mu.Unlock()
+	if wait != nil {
+		wait.end(ack)
 	}
 }
 
@@ -281,11 +293,8 @@ func (c *Call) awaited() []*ackWait {
 }
 
 // untilAck repeats a 200 until its ACK is there (RFC 3261, 13.3.1.4); nil when none comes.
-func (c *Call) untilAck(tx sip.ServerTransaction, res *sip.Response, seq uint32) *sip.Request {
-	defer c.ackOver(seq)
-	c.mu.Lock()
-	wait := c.acks[seq]
-	c.mu.Unlock()
+func (c *Call) untilAck(tx sip.ServerTransaction, res *sip.Response, seq uint32, wait *ackWait) *sip.Request {
+	defer c.acked(seq, nil)
 	interval := sip.T1
 	resend := time.NewTimer(interval)
 	defer resend.Stop()
@@ -293,11 +302,10 @@ func (c *Call) untilAck(tx sip.ServerTransaction, res *sip.Response, seq uint32)
 	defer deadline.Stop()
 	for {
 		select {
-		case ack := <-wait.got:
-			return ack
-		case <-wait.done: // the far side said BYE meanwhile
-			return nil
+		case <-wait.done:
+			return wait.ack
 		case ack := <-tx.Acks(): // with the branch of its INVITE, as old telephones send it
+			c.acked(seq, ack)
 			return ack
 		case <-resend.C:
 			_ = tx.Respond(res) // one that is lost is what the next one is for
@@ -314,25 +322,15 @@ func (c *Call) untilAck(tx sip.ServerTransaction, res *sip.Response, seq uint32)
 // confirm answers a repeated INVITE of a call that is answered already.
 func (c *Call) confirm(req *sip.Request, tx sip.ServerTransaction, res *sip.Response) {
 	seq := req.CSeq().SeqNo
-	c.expectAck(seq)
+	wait := c.expectAck(seq)
 	_ = tx.Respond(res)
-	c.untilAck(tx, res, seq)
+	c.untilAck(tx, res, seq, wait)
 }
 
 // onAck hands the ACK of a 200 to who waits for it.
 func (s *Server) onAck(req *sip.Request, _ sip.ServerTransaction) {
-	c := s.callOf(req)
-	if c == nil {
-		return
-	}
-	c.mu.Lock()
-	wait := c.acks[req.CSeq().SeqNo]
-	c.mu.Unlock()
-	if wait != nil {
-		select {
-		case wait.got <- req:
-		default:
-		}
+	if c := s.callOf(req); c != nil {
+		c.acked(req.CSeq().SeqNo, req)
 	}
 }
 
