@@ -47,4 +47,6 @@ def new_state(given: Rules | None = None) -> State:
     accounts = Accounts(given if given is not None else rules())
     customers = Customers(accounts)
     conversations = Conversations(accounts, customers)
-    return State([accounts, customers, Media(accounts, customers), conversations, Routing(accounts, conversations)])
+    return State(
+        [accounts, customers, Media(accounts, customers), conversations, Routing(accounts, conversations)]
+    )
