@@ -179,8 +179,11 @@ var (
 	errUnreachable = errors.New("the far side cannot be reached")
 )
 
-// connectWithin is how long a connection may take that a request needs.
-const connectWithin = 5 * time.Second
+// How long a connection may take that a request needs, and a far side to take what we write.
+const (
+	connectWithin = 5 * time.Second
+	writeWithin   = 5 * time.Second
+)
 
 // begins starts a transaction.
 func (s *Server) begins(ctx context.Context, req *sip.Request) (sip.ClientTransaction, error) {

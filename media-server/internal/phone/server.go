@@ -129,6 +129,10 @@ func New(cfg config.Config, deps Deps) (*Server, error) {
 
 func (s *Server) stack(dial *tls.Config) error {
 	ua, err := sipgo.NewUA(sipgo.WithUserAgent("Guichet"), sipgo.WithUserAgenTLSConfig(dial),
+		sipgo.WithUserAgentTransportLayerOptions(sip.WithTransportLayerTransports(sip.TransportsConfig{
+			TCP: &sip.TransportTCP{WriteTimeout: writeWithin},
+			TLS: &sip.TransportTLS{TransportTCP: &sip.TransportTCP{WriteTimeout: writeWithin}},
+		})),
 		sipgo.WithUserAgentTransactionLayerOptions(sip.WithTransactionLayerTerminateOnConnClose(),
 			sip.WithTransactionLayerUnhandledResponseHandler(s.onStray)))
 	if err != nil {
