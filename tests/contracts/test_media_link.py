@@ -304,6 +304,28 @@ async def test_a_recording_that_cannot_be_had_is_said_to_have_failed(
     assert outside.read_bytes() == b"secret"
 
 
+async def test_what_there_is_of_a_failed_recording_is_kept(voice: Voice, tmp_path: Path) -> None:
+    await voice.room()
+    for _ in range(2):
+        voice.media.loses("room", "r1", "disk_full")
+    row = await wait_until(lambda: voice.row(RECORDING, "r1"), "the failure is known")
+    assert row["failed"] == "disk_full"
+    (tmp_path / "r1.ogg").write_bytes(b"half")
+    for _ in range(2):
+        voice.media.records("room", "r1", "r1.ogg", hashlib.sha256(b"half").hexdigest(), 4, 20)
+
+    async def kept() -> bool:
+        row = await voice.row(RECORDING, "r1")
+        return row is not None and row["failed"] is None
+
+    await wait_until(kept, "half of it is kept")
+    entries = await voice.node.store.reader.entries(0, 0, 1_000)
+    assert [e.type for e in entries if e.type.startswith("recording.")] == [
+        "recording.failed",
+        "recording.kept",
+    ]
+
+
 async def test_a_trunks_state_is_shown(voice: Voice) -> None:
     voice.media.far_trunk("org.carrier", up=False)
     row = await wait_until(lambda: voice.row(TRUNK, "org.carrier"), "the trunk is down")

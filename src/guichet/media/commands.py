@@ -275,7 +275,8 @@ def _went_on(endpoint: Endpoint, ask: ReportEndpoint, where: dict[str, Any]) -> 
 def keep_recording(part: Media, ask: KeepRecording, now: Now) -> Iterator[Fact]:
     """A repetition changes nothing."""
     room = _open(part, ask.room)
-    if ask.recording in room.recordings:
+    known = room.recordings.get(ask.recording)
+    if known or (known is False and ask.failed):
         return
     if ask.failed:
         yield RecordingFailed(room=room.id, recording=ask.recording, cause=ask.failed)

@@ -33,7 +33,8 @@ EndpointState = Literal["dialled", "offered", "ringing", "joined", "answered", "
 
 
 class Room(msgspec.Struct):
-    """A room that was opened. `rev` 0: nothing was put yet."""
+    """A room that was opened. `rev` 0: nothing was put yet. `recordings`: by id, whether it is kept (else it failed,
+    and what there is of it may still come)."""
 
     id: str
     org: str
@@ -41,7 +42,7 @@ class Room(msgspec.Struct):
     customer: str
     rev: int = 0
     closed: bool = False
-    recordings: list[str] = []
+    recordings: dict[str, bool] = {}
 
 
 class Endpoint(msgspec.Struct):
@@ -109,7 +110,7 @@ class Media(Part):
 
     @folds(RecordingKept, RecordingFailed)
     def _recorded(self, fact: RecordingKept | RecordingFailed, at: At) -> None:
-        self._room(fact.room).recordings.append(fact.recording)
+        self._room(fact.room).recordings[fact.recording] = isinstance(fact, RecordingKept)
 
     @folds(EndpointDialled)
     def _dialled(self, fact: EndpointDialled, at: At) -> None:

@@ -89,6 +89,7 @@ def show_left(part: Media, fact: EndpointLeft, at: At) -> Iterator[RowOp]:
 @project(RecordingKept)
 def show_recording(part: Media, fact: RecordingKept, at: At) -> Iterator[RowOp]:
     values = {"room": fact.room, "subject": fact.customer, "blob": fact.blob, "sha256": fact.sha256}
+    yield Delete(RECORDING, (fact.recording,))  # it may have been said to have failed
     yield Insert(
         RECORDING, (fact.recording,), {**values, "size": fact.size, "millis": fact.millis, "at": at.t}
     )

@@ -64,9 +64,9 @@ class Recordings:
             room=event.room, recording=event.recording, blob=blob, sha256=event.sha256 if blob else "", size=size,
             millis=event.millis if blob else 0, failed=(failed or "failed")[:64] if not blob else "",
         )  # fmt: skip
-        key = f"recording/{event.recording}"
+        key = f"recording/{event.recording}/{'kept' if blob else 'failed'}"
         await self._edge.submit(Command("keep_recording", key, Actor("system", "media", org), kept))
-        if file is not None:
+        if file is not None and blob:
             await asyncio.to_thread(file.unlink, missing_ok=True)
 
     def _file(self, event: Event) -> Path | None:

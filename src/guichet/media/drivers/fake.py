@@ -261,6 +261,10 @@ class FakeMedia:
             millis=millis,
         )
 
+    def loses(self, room: str, recording: str, cause: str) -> None:
+        """A recording fails; the call goes on."""
+        self._emit("recording_failed", "", room=room, recording=recording, cause=cause)
+
     def far_trunk(self, trunk: str, *, up: bool) -> None:
         self._emit("trunk_up" if up else "trunk_down", "", trunk=trunk)
 
