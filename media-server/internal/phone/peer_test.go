@@ -17,7 +17,7 @@ import (
 	"github.com/emiago/sipgo/sip"
 )
 
-const patience = 5 * time.Second
+const patience = 10 * time.Second
 
 func TestMain(m *testing.M) {
 	sip.SetTimers(40*time.Millisecond, 200*time.Millisecond, 200*time.Millisecond) // a lost answer costs 2.5 s, not 32

@@ -61,7 +61,7 @@ func TestWeRefreshTheSession(t *testing.T) {
 func TestTheFarSideRefreshesOrTheCallEnds(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
-	quick(h, 10*time.Millisecond)
+	quick(h, 20*time.Millisecond)
 	p := newPeer(t, "udp", h.s, nil)
 	h.put(trunkTo(p))
 	d := p.call("+33170000000")
@@ -83,7 +83,7 @@ func TestTheFarSideRefreshesOrTheCallEnds(t *testing.T) {
 		}
 	}
 	p.reply(p.expect("BYE"), 200, "", "")
-	if lasted := time.Since(began); lasted < 1300*time.Millisecond {
+	if lasted := time.Since(began); lasted < 1900*time.Millisecond {
 		t.Errorf("the call ended after %v, the refreshes did not count", lasted)
 	}
 	if e := h.wait(protocol.Left, id); e.Cause != "session_expired" {
