@@ -165,10 +165,10 @@ class Carrier:
 
     async def calls(
         self, hertz: int, *, sender: str = "+33140000001", to: str = "+33140000099", codecs: Sequence[str] = ("PCMA",),
-        login: Login | None = None, offer: bool = True, ptime: int = 20,
+        login: Login | None = None, offer: bool = True, ptime: int = 20, moves_to: int = 0,
     ) -> Phone:  # fmt: skip
         """A customer calls the server."""
-        phone, audio = self._phone(hertz, lasting_port(), codecs, ptime)
+        phone, audio = self._phone(hertz, lasting_port(), codecs, ptime, moves_to=moves_to)
         phone.start(
             scenarios.caller(audio, sender=sender, to=to, login=login, offer=offer),
             f"127.0.0.1:{self._server.sip_port}",
@@ -176,18 +176,38 @@ class Carrier:
         await phone.lived("call")
         return phone
 
-    async def awaits(self, hertz: int, *, codecs: Sequence[str] = ("PCMA",), ptime: int = 20) -> Phone:
+    async def awaits(
+        self, hertz: int, *, codecs: Sequence[str] = ("PCMA",), ptime: int = 20, session: str = ""
+    ) -> Phone:
         """A phone that the server can call; one at a time."""
-        phone, audio = self._phone(hertz, self.port, codecs, ptime)
+        phone, audio = self._phone(hertz, self.port, codecs, ptime, session=session)
         phone.start(scenarios.called(audio))
         await wait_until(lambda: _bound(self.host, self.port), "sipp is ready to be called")
         return phone
 
-    def _phone(self, hertz: int, port: int, codecs: Sequence[str], ptime: int) -> tuple[Phone, Audio]:
+    async def acts(self, scenario: str, *, calls: bool = False) -> Phone:
+        """Lets sipp do something else than to talk, at the trunk's address; when it `calls`, from another port."""
+        phone, _ = self._phone(0, lasting_port() if calls else self.port, ("PCMA",), 20)
+        phone.start(scenario, f"127.0.0.1:{self._server.sip_port}" if calls else "")
+        if not calls:
+            await wait_until(lambda: _bound(self.host, self.port), "sipp is ready")
+        return phone
+
+    def _phone(
+        self,
+        hertz: int,
+        port: int,
+        codecs: Sequence[str],
+        ptime: int,
+        *,
+        moves_to: int = 0,
+        session: str = "",
+    ) -> tuple[Phone, Audio]:
         speaker = self._studio.speaker(hertz, codec=codecs[0], host=self.host, ptime=ptime)
         phone = Phone(self._folder, self.host, port, speaker)
         self._phones.append(phone)
-        return phone, Audio(speaker.port, self.host, codecs, ptime=ptime)
+        audio = Audio(speaker.port, self.host, codecs, ptime=ptime, moves_to=moves_to, session=session)
+        return phone, audio
 
 
 def _bound(host: str, port: int) -> bool:

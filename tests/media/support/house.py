@@ -49,9 +49,9 @@ class House:
         await self.server.events.wait_for("answered", endpoint=endpoint)
         return phone, endpoint
 
-    async def dialled(self, hertz: int, endpoint: str, **how: Any) -> Phone:
-        """We call somebody, whose phone rings now."""
-        phone = await self.carrier.awaits(hertz)
+    async def dialled(self, hertz: int, endpoint: str, *, session: str = "", **how: Any) -> Phone:
+        """We call somebody, whose phone rings now; `session` is their timer (see `Audio`)."""
+        phone = await self.carrier.awaits(hertz, session=session)
         await self.server.control.dial(endpoint, self.carrier.id, **how)
         await phone.lived("rings")
         await self.server.events.wait_for("ringing", endpoint=endpoint)

@@ -8,12 +8,14 @@ is a word of ours, such as HANGUP: the scenario waits for it and goes on from th
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 PAYLOADS = {"PCMU": 0, "PCMA": 8, "G722": 9}
 REFUSALS = (403, 404, 408, 480, 486, 487, 488, 500, 503, 603)
+REFERRED, REDIRECTED = "+33140000066", "+33140000055"
+"""To whom the far side transfers, and redirects."""
 TAG = ";tag=[pid]t[call_number]"
-KEPT = ("line", "port", "direction", "target", "them", "us", "via", "invited")
+KEPT = ("line", "port", "direction", "target", "them", "us", "via", "invited", "code")
 """Variables of the scenarios; sipp wants each to be used twice, so they are all named at the end."""
 
 
@@ -26,6 +28,11 @@ class Audio:
     codecs: Sequence[str] = ("PCMA",)
     digits: bool = True
     ptime: int = 20
+
+    moves_to: int = 0
+    """Another port of ours that MOVE names; 0: none."""
+    session: str = ""
+    """What our 200 says of the session's timer (RFC 4028), such as `4;refresher=uac`."""
 
     def sdp(self, direction: str = "sendrecv", version: int = 1) -> str:
         numbers = [PAYLOADS[codec] for codec in self.codecs] + ([101] if self.digits else [])
@@ -105,7 +112,8 @@ def caller(audio: Audio, *, sender: str, to: str, login: Login | None = None, of
 
 
 def called(audio: Audio) -> str:
-    """Is called, and rings. ANSWER, EARLY (183 with audio), BUSY and DECLINE say what it does; a CANCEL it obeys."""
+    """Is called, and rings. ANSWER, EARLY (183 with audio), BUSY, DECLINE and REDIRECT (302, and it waits to be called
+    again) say what it does; a CANCEL it obeys."""
     first = (
         _keep("via", ".*", "Via:")
         + _keep("them", ".*", "From:")
@@ -113,13 +121,16 @@ def called(audio: Audio) -> str:
         + _keep("invited", ".*", "CSeq:")
         + _keep("target", r"sip:[^&gt; ;]*", "Contact:")
         + _log("call [call_id]")
+        + '<ereg regexp="INVITE sip:([^@]*)@" search_in="msg" assign_to="line,code"/><log message="to [$code]"/>'
         + MEDIA
     )
 
-    def reply(status: str, body: str = "", *, again: bool = False, says: str = "", next: str = "") -> str:  # noqa: A002
-        lines = ("Via:[$via]", "From:[$them]", f"To:[$us]{TAG}", "CSeq:[$invited]")
+    def reply(
+        status: str, *more: str, body: str = "", again: bool = False, says: str = "", to: str = ""
+    ) -> str:
+        lines = ("Via:[$via]", "From:[$them]", f"To:[$us]{TAG}", "CSeq:[$invited]", *more)
         return send(
-            f"SIP/2.0 {status}", *lines, body=body, again=again, actions=_log(says) if says else "", next=next
+            f"SIP/2.0 {status}", *lines, body=body, again=again, actions=_log(says) if says else "", next=to
         )
 
     def refuse(name: str, status: str) -> str:
@@ -127,6 +138,7 @@ def called(audio: Audio) -> str:
         return label(name) + reply(status, again=True) + recv("ACK", _log(f"refused {code}"), next="end")
 
     return scenario(
+        label("first"),
         recv("INVITE", first),
         reply("100 Trying"),
         reply("180 Ringing", says="rings"),
@@ -134,15 +146,19 @@ def called(audio: Audio) -> str:
         recv("EARLY", optional=True, next="early"),
         recv("BUSY", optional=True, next="busy"),
         recv("DECLINE", optional=True, next="decline"),
+        recv("REDIRECT", optional=True, next="redirect"),
         recv("CANCEL", optional=True, next="cancelled"),
         recv("ANSWER"),
-        reply("200 OK", audio.sdp(), again=True),
+        reply("200 OK", *_timer(audio), body=audio.sdp(), again=True),
         recv("ACK", _log("answered")),
         in_call(audio, f"From:[$us]{TAG}\nTo:[$them]"),
         label("early"),
-        reply("183 Session Progress", audio.sdp(), says="early", next="ringing"),
+        reply("183 Session Progress", body=audio.sdp(), says="early", to="ringing"),
         refuse("busy", "486 Busy Here"),
         refuse("decline", "603 Decline"),
+        label("redirect"),
+        reply("302 Moved Temporarily", again=True).replace("sip:carrier@", f"sip:{REDIRECTED}@"),
+        recv("ACK", _log("refused 302"), next="first"),
         label("cancelled"),
         ok(),
         refuse("gone", "487 Request Terminated"),
@@ -152,23 +168,37 @@ def called(audio: Audio) -> str:
 
 
 def in_call(audio: Audio, ends: str) -> str:
-    """An answered call. HOLD, INACTIVE, RESUME, DIGIT (5, by INFO) and HANGUP are done to the far side; what that
-    does is answered: BYE ends the call, and `got <method>` is logged."""
+    """An answered call. HOLD, INACTIVE, RESUME, MOVE (another port), REFRESH (an interval of 90 s, ours to keep), DIGIT
+    (5, by INFO), TRANSFER (REFER), DONE and FAILED (the outcome of a REFER that came) and HANGUP are done to the far
+    side; what that does is answered: BYE ends the call, and `got <method>` is logged."""
 
     def request(method: str, *more: str, body: str = "") -> str:
         lines = (_via("[cseq]"), ends, f"CSeq: [cseq] {method}", *more)
         return send(f"{method} [$target] SIP/2.0", *lines, body=body, again=True)
 
-    def renegotiate(name: str, direction: str, version: int) -> str:
+    def renegotiate(name: str, direction: str, version: int, *more: str, to: Audio = audio) -> str:
         return (
             label(name)
-            + request("INVITE", body=audio.sdp(direction, version))
+            + request("INVITE", *more, body=to.sdp(direction, version))
             + recv("100", optional=True)
             + recv("200", DIRECTION)
             + send("ACK [$target] SIP/2.0", _via("ack[cseq]"), ends, "CSeq: [cseq] ACK", next="talking")
         )
 
-    words = ("HOLD", "INACTIVE", "RESUME", "DIGIT", "HANGUP")
+    def outcome(name: str, status: str) -> str:
+        return (
+            label(name)
+            + request(
+                "NOTIFY", "Event: refer", "Subscription-State: terminated;reason=noresource",
+                "Content-Type: message/sipfrag", body=f"SIP/2.0 {status}",
+            )
+            + recv("200", next="talking")
+        )  # fmt: skip
+
+    moved = replace(audio, port=audio.moves_to or audio.port)
+    words = (
+        "HOLD", "INACTIVE", "RESUME", "MOVE", "REFRESH", "DIGIT", "TRANSFER", "DONE", "FAILED", "HANGUP",
+    )  # fmt: skip
     return "".join(
         (
             label("talking"),
@@ -180,19 +210,27 @@ def in_call(audio: Audio, ends: str) -> str:
             ),
             recv("INFO", INFORMED, optional=True, next="granted"),
             recv("REFER", _log("got REFER"), optional=True, next="referred"),
+            recv("NOTIFY", NOTIFIED, optional=True, next="granted"),
             recv("ACK", optional=True, next="talking"),
             recv("BYE", _log("got BYE")),
             ok(next="end"),
             renegotiate("hold", "sendonly", 2),
             renegotiate("inactive", "inactive", 3),
             renegotiate("resume", "sendrecv", 4),
+            renegotiate("move", "sendrecv", 6, to=moved),
+            renegotiate("refresh", "sendrecv", 1, "Session-Expires: 90;refresher=uac", "Supported: timer"),
+            label("transfer"),
+            request("REFER", f"Refer-To: <sip:{REFERRED}@[remote_ip]>"),
+            recv("202", next="talking"),
+            outcome("done", "200 OK"),
+            outcome("failed", "486 Busy Here"),
             label("digit"),
             request("INFO", "Content-Type: application/dtmf-relay", body="Signal=5\nDuration=160"),
             recv("200", next="talking"),
             label("granted"),
             ok(next="talking"),
             label("asked"),
-            ok(audio.sdp(version=5)),
+            ok(*_timer(audio), body=audio.sdp(version=5)),
             recv("ACK", _log("got INVITE"), next="talking"),
             label("referred"),
             send("SIP/2.0 202 Accepted", *LAST, next="talking"),
@@ -213,6 +251,7 @@ DIRECTION = (
     '<ereg regexp="a=(sendrecv|sendonly|recvonly|inactive)" search_in="body" assign_to="line,direction"/>'
     '<log message="direction [$direction]"/>'
 )
+NOTIFIED = '<ereg regexp="SIP/2.0 ([0-9]+)" search_in="body" assign_to="line,code"/><log message="got NOTIFY [$code]"/>'
 INFORMED = (
     '<ereg regexp="Signal= *([0-9A-D*#])" search_in="body" assign_to="line,direction"/>'
     '<log message="got INFO [$direction]"/>'
@@ -224,10 +263,8 @@ def scenario(*parts: str) -> str:
     kept = ",".join(
         name for name in KEPT if f"[${name}]" in body or f'{name}"' in body or f'"{name},' in body
     )
-    return (
-        '<?xml version="1.0" encoding="us-ascii"?>\n<scenario name="call">\n'
-        f'{body}<Reference variables="{kept}"/>\n</scenario>\n'
-    )
+    used = f'<Reference variables="{kept}"/>\n' if kept else ""
+    return f'<?xml version="1.0" encoding="us-ascii"?>\n<scenario name="call">\n{body}{used}</scenario>\n'
 
 
 def send(
@@ -254,9 +291,9 @@ def send(
     return f"<send{more}><![CDATA[\n{text}\n]]>{inner}</send>\n"
 
 
-def ok(body: str = "", next: str = "") -> str:  # noqa: A002
+def ok(*more: str, body: str = "", next: str = "") -> str:  # noqa: A002
     """200 to the request that came last."""
-    return send("SIP/2.0 200 OK", *LAST, body=body, next=next)
+    return send("SIP/2.0 200 OK", *LAST, *more, body=body, next=next)
 
 
 def recv(what: str, actions: str = "", *, optional: bool = False, next: str = "", auth: bool = False) -> str:  # noqa: A002
@@ -285,3 +322,7 @@ def _keep(name: str, pattern: str, header: str) -> str:
 
 def _via(branch: str) -> str:
     return f"Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=z9hG4bK-[pid]-[call_number]-{branch}"
+
+
+def _timer(audio: Audio) -> tuple[str, ...]:
+    return (f"Session-Expires: {audio.session}", "Require: timer") if audio.session else ()
