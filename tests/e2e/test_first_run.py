@@ -19,7 +19,7 @@ from tests.support.waiting import wait_until_sync
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.xdist_group("browser"), pytest.mark.timeout(240)]
 
 PASSWORD = "une phrase assez longue"
-SHOP = """<!doctype html><html lang="fr"><meta charset="utf-8"><title>Étoile</title><link rel="icon" href="data:,">
+SHOP = """<!doctype html><html lang="{language}"><meta charset="utf-8"><title>Étoile</title><link rel="icon" href="data:,">
 <main><h1>Étoile</h1></main>{line}</html>"""
 FIRST = "Bonjour, avez-vous cette lampe en vert ?"
 WORDS = {
@@ -133,7 +133,7 @@ async def test_a_centre_is_set_up_in_browsers(
     zoe.page.see(".rail-presence")
     zoe.available()
 
-    (folder / "index.html").write_text(SHOP.format(line=line), encoding="utf-8")
+    (folder / "index.html").write_text(SHOP.format(line=line, language=language), encoding="utf-8")
     visitor = Visitor(browser, address, language=language)
     visitor.begin(FIRST, "/")
     zoe.accept(FIRST)

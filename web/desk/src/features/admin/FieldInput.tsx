@@ -219,6 +219,7 @@ export function FieldInput(props: FieldInputProps): JSX.Element {
         data={listed.map((one) => ({ value: one, label: words.option(name, one) }))}
         value={(value as string | null) ?? null}
         allowDeselect={false}
+        placeholder={t("admin.choose")}
         onChange={change}
       />
     );
