@@ -19,7 +19,8 @@ from tests.support.waiting import wait_until_sync
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.xdist_group("browser"), pytest.mark.timeout(240)]
 
 PASSWORD = "une phrase assez longue"
-SHOP = """<!doctype html><html lang="{language}"><meta charset="utf-8"><title>Étoile</title><link rel="icon" href="data:,">
+SHOP = """<!doctype html><html lang="{language}"><meta charset="utf-8"><title>Étoile</title>
+<link rel="icon" href="data:,">
 <main><h1>Étoile</h1></main>{line}</html>"""
 FIRST = "Bonjour, avez-vous cette lampe en vert ?"
 WORDS = {
