@@ -14,7 +14,7 @@ import msgspec
 
 from bench.measure import Table, machine
 
-NAMES = ("path", "log", "live", "dom", "sockets", "engine", "restart")
+NAMES = ("path", "log", "live", "dom", "sockets", "engine", "restart", "media")
 RESULTS = Path(__file__).parent / "RESULTS.md"
 HEADER = """# Measured
 
