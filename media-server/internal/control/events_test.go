@@ -222,3 +222,20 @@ func TestCallsAreParkedWhileNobodyReads(t *testing.T) {
 		t.Fatalf("%+v", state)
 	}
 }
+
+// TestACallInARoomIsNotParked: Guichet took it and put its room before it was killed; what it wants still stands.
+func TestACallInARoomIsNotParked(t *testing.T) {
+	h := newHouse(t, 50)
+	h.move("in-a", protocol.Offered)
+	h.says("PUT", "/v1/rooms", `{"rooms":[{"id":"c1","rev":1,"endpoints":["in-a"]}]}`, 204)
+	h.move("in-b", protocol.Offered) // nobody took this one: once it is parked, the other one was due as well
+	h.until("the other call is parked", func() bool { return h.count("early in-b") == 1 })
+	if h.count("early in-a") != 0 {
+		t.Error("a call that waits in its room is given another prompt")
+	}
+	for _, endpoint := range h.standing().Endpoints {
+		if endpoint.ID == "in-a" && endpoint.Room != "c1" {
+			t.Errorf("it is in %q", endpoint.Room)
+		}
+	}
+}

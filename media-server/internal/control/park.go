@@ -12,8 +12,6 @@ import (
 const (
 	parkAfter = 3 * time.Second
 	tendEvery = 250 * time.Millisecond
-	// parkedRoom begins the name of a room made here; Guichet makes none of such a name.
-	parkedRoom = "parked-"
 )
 
 // Parking says what becomes of calls while nobody reads events: How is early, answer or off.
@@ -26,7 +24,7 @@ type Parking struct {
 func (s *Server) tend(ctx context.Context) {
 	parking := &parking{server: s, waiting: map[string]time.Time{}, rooms: map[string]string{}}
 	for _, room := range s.deps.Mixer.Rooms() {
-		if call, parked := strings.CutPrefix(room.ID, parkedRoom); parked {
+		if call, parked := strings.CutPrefix(room.ID, protocol.ParkedRoom); parked {
 			parking.rooms[call] = room.ID
 		}
 	}
@@ -61,9 +59,9 @@ func (p *parking) due(now time.Time) {
 		clear(p.waiting)
 		return
 	}
-	there := map[string]bool{}
+	there, taken := map[string]bool{}, p.taken()
 	for _, call := range deps.Phone.Endpoints() {
-		if !call.Incoming || call.State != "offered" && call.State != "ringing" {
+		if !call.Incoming || call.State != "offered" && call.State != "ringing" || taken[call.ID] {
 			continue
 		}
 		there[call.ID] = true
@@ -85,6 +83,17 @@ func (p *parking) due(now time.Time) {
 	}
 }
 
+// taken are the calls that Guichet has put into rooms: there they stay, whatever becomes of Guichet.
+func (p *parking) taken() map[string]bool {
+	calls := map[string]bool{}
+	for _, room := range p.server.deps.Mixer.Rooms() {
+		for _, call := range room.Endpoints {
+			calls[call] = room.ID != protocol.ParkedRoom+call
+		}
+	}
+	return calls
+}
+
 func (p *parking) call(id string) error {
 	deps := p.server.deps
 	prompt := protocol.Source{Tone: "ringback"}
@@ -92,7 +101,7 @@ func (p *parking) call(id string) error {
 		prompt = protocol.Source{Files: []string{deps.Parking.Prompt}}
 	}
 	room := protocol.Room{
-		ID: parkedRoom + id, Rev: 1, Endpoints: []string{id},
+		ID: protocol.ParkedRoom + id, Rev: 1, Endpoints: []string{id},
 		Hears: map[string][]string{id: {"prompt"}}, Sources: map[string]protocol.Source{"prompt": prompt},
 	}
 	if err := deps.Mixer.Apply([]protocol.Room{room}); err != nil {

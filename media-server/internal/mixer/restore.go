@@ -10,11 +10,15 @@ import (
 	"guichet/mediaserver/internal/protocol"
 )
 
-// keep saves a room; a failure costs nothing now, and is told in the log.
+// keep saves a room; a failure costs nothing now, and is told in the log. What was saved before goes then: after a
+// restart nobody hears anything, which is better than by a matrix that had been replaced.
 func (m *Mixer) keep(r *room) {
 	doc := kept{Put: r.put, Room: r.doc, Lost: slices.Sorted(maps.Keys(r.lost))}
 	if err := m.deps.Keep.Keep(keptKind, r.doc.ID, doc); err != nil {
 		m.deps.Log.Error("a room is not kept: it would not survive a restart", "room", r.doc.ID, "error", err)
+		if err := m.deps.Keep.Drop(keptKind, r.doc.ID); err != nil {
+			m.deps.Log.Error("a room is kept as it was before", "room", r.doc.ID, "error", err)
+		}
 	}
 }
 

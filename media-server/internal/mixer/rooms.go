@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	"guichet/mediaserver/internal/prompt"
@@ -97,6 +98,9 @@ func (m *Mixer) fresh(docs []protocol.Room) ([]protocol.Room, error) {
 		case doc.Rev == rev:
 			continue
 		}
+		if bad := m.takes(doc, path); bad != nil {
+			return nil, bad
+		}
 		if err := m.mayRecord(doc); err != nil {
 			return nil, protocol.Refuse(http.StatusConflict, "recording_id", path+".recording.id", err.Error())
 		}
@@ -108,6 +112,20 @@ func (m *Mixer) fresh(docs []protocol.Room) ([]protocol.Room, error) {
 		out = append(out, doc)
 	}
 	return out, nil
+}
+
+// takes refuses a room of the server's own that would take an endpoint from where Guichet has put it. m.mu is held.
+func (m *Mixer) takes(doc protocol.Room, path string) *protocol.Refusal {
+	if !strings.HasPrefix(doc.ID, protocol.ParkedRoom) {
+		return nil
+	}
+	for i, endpoint := range doc.Endpoints {
+		if in := m.where[endpoint]; in != "" && in != doc.ID {
+			return protocol.Refuse(http.StatusConflict, "endpoint_taken", fmt.Sprintf("%s.endpoints[%d]", path, i),
+				"it is in a room of its own: leave it there")
+		}
+	}
+	return nil
 }
 
 // alike tells whether two rooms say the same: what is empty may be absent.

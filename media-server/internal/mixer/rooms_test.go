@@ -153,6 +153,37 @@ func TestAFullStateFolderStopsNoCall(t *testing.T) {
 	}
 }
 
+// TestWhatCouldNotBeKeptIsNotRestored: after a restart nobody hears by a matrix that had been replaced before it.
+func TestWhatCouldNotBeKeptIsNotRestored(t *testing.T) {
+	folder, keeper := t.TempDir(), &memory{}
+	b := newBedIn(t, folder, keeper)
+	b.apply(full("r", 1, "customer", "agent"))
+	keeper.fail = true
+	b.apply(protocol.Room{ID: "r", Rev: 2, Endpoints: []string{"customer", "agent"}}) // on hold: the disk is full
+
+	again := newBedIn(t, folder, keeper)
+	if err := again.Restore(); err != nil {
+		t.Fatal(err)
+	}
+	again.port("agent", steady(5))
+	customer := again.port("customer", nil)
+	again.ticks(1)
+	if customer.some {
+		t.Fatal("the customer hears the agent, who had put them on hold")
+	}
+}
+
+// TestAParkedRoomTakesNobodyFromARoom: Guichet may take a call in the moment in which it is to be parked.
+func TestAParkedRoomTakesNobodyFromARoom(t *testing.T) {
+	b := newBed(t)
+	b.apply(full("r", 1, "customer", "agent"))
+	err := b.Apply([]protocol.Room{{ID: protocol.ParkedRoom + "customer", Rev: 1, Endpoints: []string{"customer"}}})
+	refused(t, err, 409, "endpoint_taken", "rooms[0].endpoints[0]")
+	if b.RoomOf("customer") != "r" {
+		t.Fatal("the customer was taken out of the room")
+	}
+}
+
 func TestClipsAreGivenBack(t *testing.T) {
 	b := newBed(t)
 	small, err := prompt.Open(b.prompts, 50_000)

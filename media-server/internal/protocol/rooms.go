@@ -54,6 +54,10 @@ type Forward struct {
 	MaxKbps int `json:"max_kbps,omitempty"`
 }
 
+// ParkedRoom begins the names of the rooms that the server makes itself, for calls that nobody takes. Such a room
+// takes no endpoint out of another one.
+const ParkedRoom = "parked-"
+
 // Rooms is the body of PUT /v1/rooms: all of it applies between two ticks, or none of it.
 type Rooms struct {
 	Rooms []Room `json:"rooms"`
