@@ -68,3 +68,16 @@ async def test_what_is_wrong_with_a_test_call_is_said(tmp_path: Path) -> None:
     async with House.running(tmp_path / "none") as house:
         await house.config("org", "trunk", "zircon", **TRUNK)
         assert (await call(house.http("ada"))).json()["code"] == "media.off"
+
+
+async def test_a_new_password_reaches_the_media_server(tmp_path: Path) -> None:
+    tasks = Supervisor()
+    media = FakeMedia(SystemClock(), tasks)
+    async with House.running(tmp_path / "data", plane=media) as house:
+        await house.config("org", "trunk", "zircon", **TRUNK, username="us", secret="carrier")
+        await wait_until(lambda: "org.zircon" in media.known_trunks, "the media server knows the trunk")
+        for password in ("first", "second"):
+            answer = await house.http("ada").put("/api/secrets/trunk/carrier", json={"secret": password})
+            assert answer.status_code == 204
+            await wait_until(lambda: media.known_trunks["org.zircon"].password == password, "it knows it")  # noqa: B023
+    await tasks.close()

@@ -137,7 +137,8 @@ class Kinds(BaseModel):
 @dataclass(frozen=True, slots=True)
 class Deps:
     """What these routes need. `signed_out` is told of each session that ended, to close its sockets;
-    `signed_out_elsewhere` of all sessions of an agent (organisation, agent), but for one token."""
+    `signed_out_elsewhere` of all sessions of an agent (organisation, agent), but for one token; `secret_kept` of each use
+    that has a new secret."""
 
     door: Door
     directory: Directory
@@ -146,6 +147,7 @@ class Deps:
     set_up: SetUp
     passwords: Passwords
     secrets: Secrets
+    secret_kept: Callable[[str], None]
     reader: Reader
     channel_schemas: dict[str, dict[str, Any]]
     policies: list[str]
@@ -278,7 +280,7 @@ def _config_routes(api: APIRouter, deps: Deps) -> None:
     signed_in = deps.door.signed_in
     schemas = {kind: model.model_json_schema() for kind, model in KINDS.items()}
     uses = frozenset(secrets.uses_in([*schemas.values(), *deps.channel_schemas.values()]))
-    secrets.routes(api, deps.door, deps.secrets, uses)
+    secrets.routes(api, deps.door, deps.secrets, uses, deps.secret_kept)
 
     @api.get("/config/kinds")
     async def kinds(access: Access = Depends(signed_in)) -> Kinds:

@@ -6,7 +6,7 @@ password hash or to another use's secret. What uses there are, the settings' own
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Response
@@ -42,8 +42,10 @@ def uses_in(schema: object) -> Iterator[str]:
             yield from uses_in(part)
 
 
-def routes(api: APIRouter, door: Door, secrets: Secrets, uses: frozenset[str]) -> None:
-    """Adds the routes of secrets."""
+def routes(
+    api: APIRouter, door: Door, secrets: Secrets, uses: frozenset[str], kept: Callable[[str], None]
+) -> None:
+    """Adds the routes of secrets. `kept` is told for what use there is a new one."""
 
     def place(access: Access, use: str, name: str) -> str:
         access.need(ADMINISTER)
@@ -57,6 +59,7 @@ def routes(api: APIRouter, door: Door, secrets: Secrets, uses: frozenset[str]) -
     ) -> Response:
         """Keeps it for one's own organisation, in the place of an older one of this name."""
         await secrets.put(access.org, place(access, use, name), body.secret.encode())
+        kept(use)
         return Response(status_code=204)
 
     @api.get("/secrets/{use}/{name}")

@@ -65,8 +65,12 @@ class Link:
             elif change.table is ENDPOINT:
                 self._reports.know(str(change.key[0]), None if change.deleted else change.org)
             elif change.table.name == "config" and change.key[1] == "trunk":
-                self._stale_trunks = True
-                self._wake.set()
+                self.refresh_trunks()
+
+    def refresh_trunks(self) -> None:
+        """A password of theirs is another one: put them again."""
+        self._stale_trunks = True
+        self._wake.set()
 
     def _desire(self, rooms: Iterable[Room]) -> None:
         for room in rooms:

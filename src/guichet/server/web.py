@@ -42,6 +42,10 @@ class Web:
         )
         node.listeners.append(self.desks.committed)
 
+    def _secret_kept(self, use: str) -> None:
+        if use == "trunk" and self._node.media is not None:
+            self._node.media.refresh_trunks()
+
     def routes(self) -> list[BaseRoute]:
         """Every route of the stages, in their order."""
         node, store = self._node, self._node.store
@@ -54,6 +58,7 @@ class Web:
             set_up=SetUp(node.directory, self.passwords, node.submit),
             passwords=self.passwords,
             secrets=store.secrets,
+            secret_kept=self._secret_kept,
             reader=store.reader,
             channel_schemas={
                 name: channel.Settings.model_json_schema()

@@ -48,6 +48,7 @@ class Web:
         self.passwords = Passwords(store.secrets)
         self.ended: list[str] = []
         self.elsewhere: list[tuple[str, str, str]] = []
+        self.new_secrets: list[str] = []
         deps = Deps(
             door=Door(store.sessions, self.directory, self.clock),
             directory=self.directory,
@@ -56,6 +57,7 @@ class Web:
             set_up=SetUp(self.directory, self.passwords, self.submit),
             passwords=self.passwords,
             secrets=store.secrets,
+            secret_kept=self.new_secrets.append,
             reader=cast(Reader, Log(house)),
             channel_schemas={"talk": {"type": "object"}},
             policies=["longest_idle"],
