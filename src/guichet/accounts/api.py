@@ -137,8 +137,8 @@ class Kinds(BaseModel):
 @dataclass(frozen=True, slots=True)
 class Deps:
     """What these routes need. `signed_out` is told of each session that ended, to close its sockets;
-    `signed_out_elsewhere` of all sessions of an agent (organisation, agent), but for one token; `secret_kept` of each use
-    that has a new secret."""
+    `signed_out_elsewhere` of all sessions of an agent (organisation, agent), but for one token; `secret_kept` of each
+    use that has a new secret."""
 
     door: Door
     directory: Directory
