@@ -176,14 +176,17 @@ def _customer(part: Media, ident: str) -> Customer:
 
 @command("set_rooms", permission=SYSTEM, scope=_of_rooms)
 def set_rooms(part: Media, ask: SetRooms, now: Now) -> Iterator[Fact]:
-    """Refused when an endpoint is in two of the rooms, hears in a room that it is not in, or hears what is neither
-    in the room nor among its sources."""
+    """Refused when an endpoint is in two of the rooms, or in one that stays as it is, hears in a room that it is not in,
+    or hears what is neither in the room nor among its sources."""
     places: dict[str, str] = {}
     for ident, wanted in ask.rooms.items():
         check(wanted)
         for endpoint in wanted.endpoints:
             if places.setdefault(endpoint, ident) != ident:
                 raise invalid("rooms", "room.two_places", "an endpoint can be in one room at a time")
+    if part.elsewhere(set(places), {*ask.rooms, *ask.closed}):
+        remedy = "an endpoint is in another room: set both in one command, so that it moves in one tick"
+        raise invalid("rooms", "room.two_places", remedy)
     for ident, wanted in ask.rooms.items():
         document: dict[str, Any] = msgspec.to_builtins(wanted)
         yield RoomSet(room=ident, rev=_open(part, ident).rev + 1, document=document)

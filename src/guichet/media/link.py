@@ -8,6 +8,7 @@ with it, and whoever called may be called back.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Iterable
 from contextlib import aclosing
 from typing import Literal, cast
@@ -53,6 +54,7 @@ class Link:
         self._recordings = recordings
         self._rooms: dict[str, Room] = {}
         self._stale_trunks = False
+        self._trunks_rev = 0
         self._wake = asyncio.Event()
         self._position: Position | None = None
         self._missed = False
@@ -99,26 +101,42 @@ class Link:
                 await asyncio.sleep(RETRY)
 
     async def _put(self, rooms: list[Room]) -> None:
-        """All in one tick; one that is refused must not hold up the others."""
-        try:
-            await self._plane.put(rooms)
-        except Silent:
-            raise
-        except Refused as refused:
-            if len(rooms) == 1:
-                log.warning("room refused", code=refused.code, field=refused.field, room=rooms[0].id)
+        """All in one tick. What is refused is left out, that of a room alone where that is enough: who hears whom must
+        not wait for a file."""
+        while True:
+            try:
+                await self._plane.put(rooms)
                 return
-            for room in rooms:
-                await self._put([room])
+            except Silent:
+                raise
+            except Refused as refused:
+                log.warning("room refused", code=refused.code, field=refused.field, rooms=len(rooms))
+                rest = without(rooms, refused.field or "")
+            if rest is None:
+                break
+            rooms, failed = rest
+            if failed is not None:
+                for listener in self.listeners:
+                    listener(failed)
+        for room in rooms if len(rooms) > 1 else ():
+            await self._put([room])
 
     async def _put_trunks(self) -> None:
+        """All of them. One that is refused must not hold up the others, which may be another organisation's."""
         trunks = await all_trunks(self._edge.directory, self._edge.secrets)
-        try:
-            await self._plane.trunks(self._edge.clock.now(), trunks)
-        except Silent:
-            raise
-        except Refused as refused:
-            log.warning("trunks refused", code=refused.code, field=refused.field)
+        while True:
+            self._trunks_rev = max(self._edge.clock.now(), self._trunks_rev + 1)
+            try:
+                await self._plane.trunks(self._trunks_rev, trunks)
+                return
+            except Silent:
+                raise
+            except Refused as refused:
+                log.warning("trunks refused", code=refused.code, field=refused.field)
+                found = re.match(r"trunks\[(\d+)\]\.?(.*)", refused.field or "")
+            if found is None or int(found[1]) >= len(trunks):
+                return
+            await self._reports.trunk_refused(trunks.pop(int(found[1])).id, found[2])
 
     # -- and back ------------------------------------------------------------------------------------------
 
@@ -152,7 +170,7 @@ class Link:
         rows = await self._edge.reader.rows(ROOM, {"closed": False}, limit=PAGE)
         wanted = {room.id: room for row in rows if (room := _room(row)).rev}
         there = {room.id: room.rev for room in state.rooms}
-        self._stale_trunks = True
+        self._stale_trunks, self._trunks_rev = True, max(self._trunks_rev, state.trunks_rev)
         self._desire(room for room in wanted.values() if there.get(room.id) != room.rev)
         strange = [room for room in state.rooms if room.id not in wanted and not room.id.startswith(PARKED)]
         self._desire([await self._closed(room) for room in strange])
@@ -197,3 +215,28 @@ def _room(row: Row) -> Room:
     hearing = msgspec.convert(row["document"], Hearing)
     fields = {name: getattr(hearing, name) for name in Hearing.__struct_fields__}
     return Room(id=ident, rev=rev, **fields)
+
+
+def without(rooms: list[Room], field: str) -> tuple[list[Room], Event | None] | None:
+    """These rooms without the source, recording or video that was refused, and the event that tells of a source which
+    nobody will hear. None: it was something else."""
+    found = re.match(r"rooms\[(\d+)\]\.(.*)", field)
+    if found is None or int(found[1]) >= len(rooms):
+        return None
+    at, part = int(found[1]), found[2]
+    room = rooms[at]
+    names = [name for name in room.sources if part.startswith((f"sources.{name}.", f'sources["{name}"]'))]
+    event = None
+    if names:
+        gone = max(names, key=len)
+        sources = {name: source for name, source in room.sources.items() if name != gone}
+        hears = {hearer: [name for name in heard if name != gone] for hearer, heard in room.hears.items()}
+        rest = msgspec.structs.replace(room, sources=sources, hears=hears)
+        event = Event(kind="played", room=room.id, play=gone, cause="failed")
+    elif part.startswith("recording") and room.recording is not None:
+        rest = msgspec.structs.replace(room, recording=None)
+    elif part.startswith("video") and room.video:
+        rest = msgspec.structs.replace(room, video=[])
+    else:
+        return None
+    return [*rooms[:at], rest, *rooms[at + 1 :]], event

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import Any, Literal
 
 import msgspec
@@ -42,6 +42,7 @@ class Room(msgspec.Struct):
     customer: str
     rev: int = 0
     closed: bool = False
+    endpoints: list[str] = []
     recordings: dict[str, bool] = {}
 
 
@@ -78,6 +79,14 @@ class Media(Part):
             raise Missing(f"room/{ident}")
         return self.rooms[ident]
 
+    def elsewhere(self, endpoints: set[str], rooms: Container[str]) -> bool:
+        """Whether one of the endpoints is in an open room other than these."""
+        return any(
+            not room.closed and not endpoints.isdisjoint(room.endpoints) and room.id not in rooms
+            for room in self.rooms.values()
+            if room is not None
+        )
+
     def endpoint(self, ident: str) -> Endpoint | None:
         """None when there is none. Raises Missing when nobody knows yet."""
         if ident not in self.endpoints:
@@ -100,12 +109,12 @@ class Media(Part):
     @folds(RoomSet)
     def _set(self, fact: RoomSet, at: At) -> None:
         room = self._room(fact.room)
-        room.rev, room.closed = fact.rev, False
+        room.rev, room.closed, room.endpoints = fact.rev, False, list(fact.document.get("endpoints", ()))
 
     @folds(RoomClosed)
     def _closed(self, fact: RoomClosed, at: At) -> None:
         room = self._room(fact.room)
-        room.rev, room.closed = fact.rev, True
+        room.rev, room.closed, room.endpoints = fact.rev, True, []
         self._over.append(f"room/{fact.room}")
 
     @folds(RecordingKept, RecordingFailed)

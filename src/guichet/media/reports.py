@@ -24,8 +24,9 @@ AS_EVENTS: dict[str, tuple[str, ...]] = {
     "early": ("early",),
     "answered": ("answered", "resumed"),
     "held": ("answered", "held"),
+    "silent": ("answered", "resumed"),
 }
-"""What must have happened to an endpoint that is so; what is known already becomes no fact again."""
+"""What must have happened to a call that is so; what is known already becomes no fact again."""
 PAUSE = 0.2
 """Seconds before a command is given again to a leader that did not take it."""
 
@@ -73,7 +74,7 @@ class Reports:
         for endpoint in there.values():
             fresh = endpoint.id not in known and endpoint.incoming
             wanted = endpoint.id in known or fresh
-            kinds = ("offered",) * fresh + AS_EVENTS.get(endpoint.state, ())
+            kinds = ("offered",) * fresh + AS_EVENTS.get(endpoint.state, ()) * (endpoint.kind == "phone")
             for kind in kinds if wanted else ():
                 wanted = await self.take(_as_event(endpoint, kind, state)) and wanted
             if not wanted and endpoint.kind == "phone":
@@ -88,6 +89,11 @@ class Reports:
             endpoint = str(row["endpoint"])
             report = ReportEndpoint(endpoint=endpoint, epoch="", seq=0, kind="left", cause="media_lost")
             await self._submit(str(row["org"]), f"lost/{endpoint}", report)
+
+    async def trunk_refused(self, trunk: str, field: str) -> None:
+        """The media server cannot have this trunk, for what this field says."""
+        report = ReportTrunk(trunk=trunk, up=False, cause=f"refused: {field}"[:64])
+        await self._submit(org_of(trunk), new_id(), report)
 
     async def refused(self, org: str, endpoint: str, code: str) -> None:
         """What was asked cannot be: the call is over before it began."""
