@@ -303,7 +303,7 @@ async def registered_room(house: House, of: str) -> Payload:
 
 async def hearing(house: House, of: str) -> Payload:
     await in_a_room(house, of)
-    return {"rooms": {of: {"endpoints": ["a"]}}}
+    return {"rooms": {of: {"endpoints": [f"in-{of}"]}}}
 
 
 async def recorded(house: House, of: str) -> Payload:

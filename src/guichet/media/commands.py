@@ -176,8 +176,8 @@ def _customer(part: Media, ident: str) -> Customer:
 
 @command("set_rooms", permission=SYSTEM, scope=_of_rooms)
 def set_rooms(part: Media, ask: SetRooms, now: Now) -> Iterator[Fact]:
-    """Refused when an endpoint is in two of the rooms, or in one that stays as it is, hears in a room that it is not in,
-    or hears what is neither in the room nor among its sources."""
+    """Refused when an endpoint is in two of the rooms, or in one that stays as it is, hears in a room that it is not
+    in, or hears what is neither in the room nor among its sources."""
     places: dict[str, str] = {}
     for ident, wanted in ask.rooms.items():
         check(wanted)
