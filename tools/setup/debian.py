@@ -17,6 +17,7 @@ PACKAGES = {
     "dovecot-imapd": "/usr/lib/dovecot/imap",
     "sip-tester": "/usr/bin/sipp",
     "ffmpeg": "/usr/bin/ffmpeg",
+    "espeak-ng": "/usr/bin/espeak-ng",
     "gcc": "/usr/bin/gcc",  # for Go's race detector
     "libc6-dev": "/usr/include/stdio.h",
 }
