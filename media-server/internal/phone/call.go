@@ -309,6 +309,7 @@ func (c *Call) quality() {
 	c.s.deps.Emit(protocol.Event{
 		Kind: protocol.Quality, Endpoint: c.id,
 		Loss: stats.LossPercent, JitterMillis: stats.JitterMillis, DelayMillis: stats.DelayMillis,
+		Strangers: stats.Strangers,
 	})
 }
 

@@ -203,9 +203,16 @@ func TestSoundBothWaysHoldAndAnotherAddress(t *testing.T) {
 	d.send("INFO", "Signal=7\r\n", "Content-Type: application/dtmf-relay") // the same key once more
 	p.expect("200 INFO")
 	h.none(protocol.Digit)
+	talk.hears(1) // what the old port says now is a stranger's
+	for range 3 {
+		if _, err := old.WriteTo(append([]byte{0x80, 8, 0, 1, 0, 0, 0, 1, 0, 0, 0, 9}, make([]byte, 160)...), talk.to); err != nil {
+			t.Fatal(err)
+		}
+	}
+	talk.hears(1)
 	d.send("BYE", "")
 	p.expect("200 BYE")
-	if e := h.wait(protocol.Quality, id); e.Loss > 50 {
+	if e := h.wait(protocol.Quality, id); e.Loss > 50 || e.Strangers != 3 {
 		t.Errorf("quality %+v", e)
 	}
 	h.wait(protocol.Left, id)

@@ -60,6 +60,7 @@ type Event struct {
 	Loss         float64 `json:"loss,omitempty"`
 	JitterMillis float64 `json:"jitter_ms,omitempty"`
 	DelayMillis  float64 `json:"delay_ms,omitempty"`
+	Strangers    uint64  `json:"strangers,omitempty"` // packets of others than the far side, refused so far
 	Count        int     `json:"count,omitempty"`
 }
 
