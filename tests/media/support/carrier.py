@@ -25,6 +25,7 @@ from tests.media.support.speaker import Speaker, Studio
 from tests.support.serving import lasting_port
 from tests.support.waiting import wait_until
 
+MANY = 1000
 LIFE_SECONDS = 110
 """A sipp that is forgotten ends by itself."""
 
@@ -45,12 +46,23 @@ class Phone:
         self._words = 0
         self._read = 0
 
-    def start(self, scenario: str, peer: str = "") -> None:
-        """Starts sipp: it calls `peer`, or waits to be called."""
+    def start(self, scenario: str, peer: str = "", *, calls: int = 1) -> None:
+        """Starts sipp: it calls `peer`, or waits to be called; it ends after so many calls."""
         file = self._folder / f"{self._host}-{self._port}.xml"
         file.write_text(scenario)
         command = [
-            *("sipp", "-sf", str(file), "-i", self._host, "-p", str(self._port), "-m", "1", "-nostdin"),
+            *(
+                "sipp",
+                "-sf",
+                str(file),
+                "-i",
+                self._host,
+                "-p",
+                str(self._port),
+                "-m",
+                str(calls),
+                "-nostdin",
+            ),
             *("-trace_logs", "-log_file", str(self._log), "-trace_err", "-error_file", str(self._errors)),
             *("-trace_msg", "-message_file", str(self._messages), "-timeout", str(LIFE_SECONDS)),
             *([peer] if peer else []),
@@ -177,19 +189,22 @@ class Carrier:
         return phone
 
     async def awaits(
-        self, hertz: int, *, codecs: Sequence[str] = ("PCMA",), ptime: int = 20, session: str = ""
-    ) -> Phone:
+        self, hertz: int, *, codecs: Sequence[str] = ("PCMA",), ptime: int = 20, session: str = "",
+        login: Login | None = None,
+    ) -> Phone:  # fmt: skip
         """A phone that the server can call; one at a time."""
         phone, audio = self._phone(hertz, self.port, codecs, ptime, session=session)
-        phone.start(scenarios.called(audio))
+        phone.start(scenarios.called(audio, login))
         await wait_until(lambda: _bound(self.host, self.port), "sipp is ready to be called")
         return phone
 
     async def acts(self, scenario: str, *, calls: bool = False) -> Phone:
         """Lets sipp do something else than to talk, at the trunk's address; when it `calls`, from another port."""
         phone, _ = self._phone(0, lasting_port() if calls else self.port, ("PCMA",), 20)
-        phone.start(scenario, f"127.0.0.1:{self._server.sip_port}" if calls else "")
-        if not calls:
+        if calls:
+            phone.start(scenario, f"127.0.0.1:{self._server.sip_port}")
+        else:
+            phone.start(scenario, calls=MANY)
             await wait_until(lambda: _bound(self.host, self.port), "sipp is ready")
         return phone
 

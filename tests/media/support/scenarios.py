@@ -75,7 +75,6 @@ def caller(audio: Audio, *, sender: str, to: str, login: Login | None = None, of
             body=body,
             again=True,
             actions=_log("call [call_id]"),
-            next="ringing",
         )
 
     def ack_of_refusal(next: str = "") -> str:  # noqa: A002
@@ -84,14 +83,14 @@ def caller(audio: Audio, *, sender: str, to: str, login: Login | None = None, of
     challenged = ""
     if login:
         answer = f"[authentication username={login.username} password={login.password}]"
-        challenged = label("challenged") + ack_of_refusal() + invite("again", answer)
+        challenged = recv("401", auth=True) + ack_of_refusal() + invite("again", answer)
     return scenario(
         invite("first"),
+        challenged,
         label("ringing"),
         recv("100", optional=True, next="ringing"),
         recv("180", _log("rings"), optional=True, next="ringing"),
         recv("183", MEDIA + _log("early"), optional=True, next="ringing"),
-        *(recv(code, optional=True, next="challenged", auth=True) for code in ("401", "407") if login),
         *(recv(str(code), _log(f"refused {code}"), optional=True, next="refused") for code in REFUSALS),
         recv("GIVEUP", optional=True, next="giveup"),
         recv("200", MEDIA + _keep("target", r"sip:[^&gt; ;]*", "Contact:") + _keep("them", ".*", "To:")),
@@ -100,7 +99,6 @@ def caller(audio: Audio, *, sender: str, to: str, login: Login | None = None, of
             body="" if offer else audio.sdp(), actions=_log("answered"),
         ),
         in_call(audio, ends),
-        challenged,
         label("giveup"),
         send(f"CANCEL {uri} SIP/2.0", _via("first"), us, f"To: <{uri}>", "CSeq: [cseq] CANCEL"),
         recv("200", next="ringing"),
@@ -111,9 +109,9 @@ def caller(audio: Audio, *, sender: str, to: str, login: Login | None = None, of
     )  # fmt: skip
 
 
-def called(audio: Audio) -> str:
-    """Is called, and rings. ANSWER, EARLY (183 with audio), BUSY, DECLINE and REDIRECT (302, and it waits to be called
-    again) say what it does; a CANCEL it obeys."""
+def called(audio: Audio, login: Login | None = None) -> str:
+    """Is called, and rings; with a `login` it challenges first. ANSWER, EARLY (183 with audio), BUSY, DECLINE and
+    REDIRECT (302, and it waits to be called again) say what it does; a CANCEL it obeys."""
     first = (
         _keep("via", ".*", "Via:")
         + _keep("them", ".*", "From:")
@@ -138,8 +136,14 @@ def called(audio: Audio) -> str:
         return label(name) + reply(status, again=True) + recv("ACK", _log(f"refused {code}"), next="end")
 
     return scenario(
+        challenge("INVITE") if login else "",
+        recv("ACK") if login else "",
         label("first"),
-        recv("INVITE", first),
+        recv("INVITE", first + (proof(login) if login else "")),
+        believed("welcome") + reply("403 Forbidden") + recv("ACK", _log("refused 403"), next="end")
+        if login
+        else "",
+        label("welcome") if login else "",
         reply("100 Trying"),
         reply("180 Ringing", says="rings"),
         label("ringing"),
@@ -239,6 +243,23 @@ def in_call(audio: Audio, ends: str) -> str:
             recv("200", next="end"),
         )
     )
+
+
+def challenge(method: str, actions: str = "") -> str:
+    """A request comes, and is asked who it is (by 401: sipp does not read what answers a 407)."""
+    lines = [line + TAG if line == "[last_To:]" else line for line in LAST]
+    asked = 'WWW-Authenticate: Digest realm="carrier", nonce="5bd4[call_number]", algorithm=MD5, qop="auth"'
+    return recv(method, actions) + send("SIP/2.0 401 Unauthorized", *lines, asked)
+
+
+def proof(login: Login) -> str:
+    """Looks at the credentials of a request."""
+    return f'<verifyauth assign_to="valid" username="{login.username}" password="{login.password}"/>'
+
+
+def believed(next: str) -> str:  # noqa: A002
+    """Goes on elsewhere when the credentials were right."""
+    return f'<nop next="{next}" test="valid"/>\n'
 
 
 # -- the language of sipp ----------------------------------------------------------------------------------
