@@ -53,7 +53,11 @@ class MediaProcess:
         self.spool = self.folder / "spool"
         for folder in (self.folder, self.spool, self.folder / "prompts", self.folder / "state"):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._running = self._found() or Running(0, free_port(), new_token())
+        self._config_file = (self.folder / "config.json").resolve()
+        self._stopping = False
+        self._running = self._found() or Running(0, 0, "")
+        if not self._alive():  # another program may have its port by now
+            self._running = Running(0, free_port(), new_token())
         self.started = asyncio.Event()
         """Set once there is a process to talk to."""
 
@@ -73,12 +77,13 @@ class MediaProcess:
         return BUILT if BUILT.is_file() else Path(found) if found else None
 
     async def run(self) -> None:
-        """Starts it, and again whenever it ends."""
+        """Starts it, and again whenever it ends; not after `stop`."""
         pause = FIRST_PAUSE
-        while True:
+        while not self._stopping:
             if self._alive():
                 self.started.set()
                 await self._until_gone()
+                continue
             program = self.program()
             if program is None:
                 await asyncio.sleep(LOOK)
@@ -94,21 +99,23 @@ class MediaProcess:
             await asyncio.sleep(pause)
 
     async def _start(self, program: Path) -> int:
-        config = self.folder / "config.json"
-        config.write_bytes(msgspec.json.format(msgspec.json.encode(self._config())))
+        self._config_file.write_bytes(msgspec.json.format(msgspec.json.encode(self._config())))
         environment = {"GUICHET_MEDIA_TOKEN": self.token, "PATH": os.environ.get("PATH", "")}
         # A session of its own: what ends this process by the keyboard or by force is not meant for the calls.
         process = await asyncio.create_subprocess_exec(
-            str(program), "-config", str(config), env=environment, stdin=asyncio.subprocess.DEVNULL,
+            str(program), "-config", str(self._config_file), env=environment, stdin=asyncio.subprocess.DEVNULL,
             start_new_session=True,
         )  # fmt: skip
         self._running.pid = process.pid
         self._remember()
         self.started.set()
+        if self._stopping:
+            process.terminate()
         return await process.wait()
 
     def stop(self) -> None:
-        """Asks it to end; its calls come back if it is started soon again."""
+        """Asks it to end, for good; its calls come back if the next Guichet starts it soon."""
+        self._stopping = True
         if self._alive():
             os.kill(self._running.pid, signal.SIGTERM)
 
@@ -117,11 +124,11 @@ class MediaProcess:
             await asyncio.sleep(ALIVE)
 
     def _alive(self) -> bool:
-        """Whether the process runs and is the media server (its number may be another's by now)."""
+        """Whether the process runs and is the media server of this folder (its number may be another's by now)."""
         if not self._running.pid:
             return False
         with contextlib.suppress(OSError):
-            return PROGRAM.encode() in Path(f"/proc/{self._running.pid}/cmdline").read_bytes()
+            return os.fsencode(self._config_file) in Path(f"/proc/{self._running.pid}/cmdline").read_bytes()
         return False
 
     def _found(self) -> Running | None:

@@ -1,0 +1,99 @@
+"""The media server as a process beside Guichet: ended for good, found again, and never mistaken for another."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import msgspec
+import psutil
+import pytest
+
+from guichet.kit.clock import SystemClock
+from guichet.server.mediaserver import MediaProcess, Running
+from guichet.server.settings import ProcessSettings
+from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.fault
+
+WAITS = "import signal, sys; open(sys.argv[2] + '.up', 'w').close(); signal.pause()"
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> ProcessSettings:
+    program = tmp_path / "our-own-build"  # whoever builds it names it
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -c "{WAITS}" "$@"\n')
+    program.chmod(0o755)
+    return ProcessSettings(data_dir=tmp_path / "data", media_server=str(program), smtp_port=0, port=0)
+
+
+def said(settings: ProcessSettings) -> Running:
+    return msgspec.json.decode((settings.data_dir / "media" / "running.json").read_bytes(), type=Running)
+
+
+@asynccontextmanager
+async def beside(settings: ProcessSettings) -> AsyncIterator[tuple[MediaProcess, asyncio.Task[None]]]:
+    media = MediaProcess(settings, SystemClock())
+    work = asyncio.create_task(media.run())
+    try:
+        await asyncio.wait_for(media.started.wait(), 10)
+        up = settings.data_dir / "media" / "config.json.up"
+        await wait_until(up.exists, "it runs")
+        yield media, work
+    finally:
+        work.cancel()
+        await asyncio.wait([work])
+
+
+async def end(settings: ProcessSettings) -> None:
+    pid = said(settings).pid
+    if psutil.pid_exists(pid):
+        os.kill(pid, signal.SIGKILL)
+    await wait_until(lambda: not psutil.pid_exists(pid), "it is gone")
+
+
+async def test_what_was_stopped_is_not_started_again(settings: ProcessSettings) -> None:
+    async with beside(settings) as (media, work):
+        media.stop()
+        await asyncio.wait_for(asyncio.shield(work), 5)
+    assert not psutil.pid_exists(said(settings).pid)
+
+
+async def test_it_is_found_again_whatever_its_program_is_called(settings: ProcessSettings) -> None:
+    async with beside(settings) as (first, _):
+        before = said(settings)
+    async with beside(settings) as (second, work):
+        assert (said(settings), second.url, second.token) == (before, first.url, first.token)
+        second.stop()
+        await asyncio.wait_for(asyncio.shield(work), 5)
+    await end(settings)
+
+
+async def test_another_process_of_its_number_is_not_taken_for_it(settings: ProcessSettings) -> None:
+    async with beside(settings) as (first, _):
+        await end(settings)
+    other = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        "import signal; signal.pause()",
+        "guichet-media",
+        "-config",
+        "/elsewhere/config.json",
+    )
+    running = settings.data_dir / "media" / "running.json"
+    running.write_bytes(msgspec.json.encode(Running(other.pid, said(settings).port, first.token)))
+    try:
+        async with beside(settings) as (second, work):
+            assert said(settings).pid != other.pid
+            assert second.url != first.url, "another program may have the port by now"
+            second.stop()
+            await asyncio.wait_for(asyncio.shield(work), 5)
+        assert other.returncode is None
+    finally:
+        other.kill()
+        await other.wait()
