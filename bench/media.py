@@ -228,44 +228,37 @@ async def mouth_to_ear(folder: Path, scale: float) -> list[Table]:
             await asyncio.sleep(2 * SETTLE_SECONDS)
             seconds = 30 * scale
             await aside(page.evaluate, "() => begin('web')")
+            await aside(page.evaluate, "() => waited('web')")
             by_anne, by_ben, by_carl = await asyncio.gather(
                 *(aside(peer.measure, seconds) for peer in (anne, ben, carl))
             )
             web = await aside(page.evaluate, "() => told('web')")
-    web = {what: [at / 1e3 for at in times] for what, times in web.items()}
-    by_web_said, by_web_heard = web["said"], web["heard"]
+            there_waits = await aside(page.evaluate, "() => waited('web')")
+    said, heard = ([at / 1e3 for at in web[what]] for what in ("said", "heard"))
     first, second, third = endpoints
     rows = []
-    for way, speakers, found in (
-        (
-            "phone to phone",
-            (first, second),
-            (delays(by_anne.said, by_ben.heard), delays(by_ben.said, by_anne.heard)),
-        ),
-        ("phone to browser", (third,), (delays(by_carl.said, by_web_heard),)),
-        ("browser to phone", ("web",), (delays(by_web_said, by_carl.heard),)),
-    ):
+    for way, speakers, found, there in (
+        ("phone to phone", (first, second),
+         (delays(by_anne.said, by_ben.heard), delays(by_ben.said, by_anne.heard)), ""),
+        ("phone to browser", (third,), (delays(by_carl.said, heard),), f"{there_waits:.0f}"),
+        ("browser to phone", ("web",), (delays(said, by_carl.heard),), ""),
+    ):  # fmt: skip
         took = [each for times, _ in found for each in times]
         waits = [hall.waits(speaker) for speaker in speakers]
         missing = sum(lost for _, lost in found)
-        rows.append([way, f"{len(took)}", f"{missing}", *ranked(took), f"{sum(waits) / len(waits):.0f}"])
+        rows.append(
+            [way, f"{len(took)}", f"{missing}", *ranked(took), f"{sum(waits) / len(waits):.0f}", there]
+        )
         say(f"  {rows[-1]}")
     note = (
         "On loopback, no loss. Bursts of 100 ms at random times, all by this machine's clock. A phone's mouth is 20 ms "
         "before its packet leaves (it collects them); its ear is when the packet with the burst's first sample comes, "
-        "and so far into it (what a phone then waits is its own). A browser's mouth and ear are an AudioWorklet, to "
-        "1 ms: Chromium's de-jitter is in it, the sound card is not. De-jitter: what the server "
-        "made the speaker's packets wait. Aim: p50 below 80 ms."
+        "and so far into it (what a phone then waits is its own). A browser's mouth is an AudioWorklet, its ear the "
+        "samples that Chromium hands out to be played; the sound card is not in it. De-jitter: what packets waited in "
+        "the server and in Chromium. Aim: p50 below 80 ms."
     )
-    return [
-        Table(
-            "Mouth to ear",
-            COMMAND,
-            ["from", "bursts", "not heard", "p50 ms", "p90 ms", "max ms", "of it de-jitter ms"],
-            rows,
-            [note],
-        )
-    ]
+    head = ["from", "bursts", "not heard", "p50 ms", "p90 ms", "max ms", "de-jitter: server", "Chromium"]
+    return [Table("Mouth to ear", COMMAND, head, rows, [note])]
 
 
 PARTS: tuple[tuple[str, Callable[[Path, float], Awaitable[list[Table]]], float], ...] = (

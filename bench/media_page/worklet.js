@@ -1,5 +1,4 @@
-// A mouth that says bursts of 100 ms, and an ear that notes when one begins; both by this machine's clock (ms).
-const QUIET_SECONDS = 0.2;
+// A mouth that says bursts of 100 ms, and tells when one begins (ms of this machine's clock).
 
 class Mouth extends AudioWorkletProcessor {
   at = 0;
@@ -17,21 +16,4 @@ class Mouth extends AudioWorkletProcessor {
   }
 }
 
-class Ear extends AudioWorkletProcessor {
-  quiet = 0;
-
-  process([[input]]) {
-    for (let i = 0; input && i < input.length; i += 1) {
-      if (Math.abs(input[i]) < 0.05) {
-        this.quiet += 1;
-        continue;
-      }
-      if (this.quiet > QUIET_SECONDS * sampleRate) this.port.postMessage(Date.now());
-      this.quiet = 0;
-    }
-    return true;
-  }
-}
-
 registerProcessor("mouth", Mouth);
-registerProcessor("ear", Ear);
