@@ -102,6 +102,35 @@ async def test_hold_from_our_side_is_another_matrix(media_program: Path, tmp_pat
         assert "got INVITE" not in anne.story, "the telephone need not be asked"
 
 
+async def test_the_trunk_is_told_of_our_hold(media_program: Path, tmp_path: Path) -> None:
+    """And whoever is on hold is heard by nobody, though the carrier goes on sending and the room would let it."""
+    async with House.running(media_program, tmp_path, prompts=PROMPTS) as house:
+        anne, a, ben, b = await talking(house)
+        control, events = house.server.control, house.server.events
+        music = {"music": {"files": ["music.wav"]}}
+        await control.room("c1", endpoints=[a, b], hears={a: ["music"], b: [a]}, sources=music)
+        await ben.speaker.hears({ANNE}, ALL)
+        await control.act(a, "hold")
+        await anne.lived("direction sendonly")
+        await events.wait_for("holding", endpoint=a, on=True)
+        await anne.speaker.hears({MUSIC}, ALL)
+        await ben.speaker.hears((), ALL)
+        anne.do("HOLD")
+        await anne.lived("direction inactive")
+        await events.wait_for("held", endpoint=a)
+        await anne.speaker.hearing(0.1)
+        assert not (await anne.speaker.hearing(0.3)).packets, "both hold: nothing flows"
+        anne.do("RESUME")
+        await anne.lived("direction sendonly")
+        await anne.speaker.hears({MUSIC}, ALL)
+        await ben.speaker.hears((), ALL)
+        await control.room("c1", endpoints=[a, b], hears={a: [b], b: [a]})
+        await control.act(a, "resume")
+        await anne.lived("direction sendrecv")
+        await anne.speaker.hears({BEN}, ALL)
+        await ben.speaker.hears({ANNE}, ALL)
+
+
 async def test_a_telephone_moves_to_another_port(house: House) -> None:
     elsewhere = house.studio.speaker(MOVED, host=house.carrier.host)
     anne, a, ben, _ = await talking(house, moves_to=elsewhere.port)

@@ -6,25 +6,20 @@ import asyncio
 import math
 import struct
 from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing
 from pathlib import Path
-from typing import Protocol
 
 import pytest
 
-from guichet.kit.clock import SystemClock
 from guichet.kit.errors import Refused
 from guichet.kit.tasks import Supervisor
-from guichet.media.drivers.fake import FakeMedia
 from guichet.media.drivers.server import MediaServer
 from guichet.media.plane import (
     FRAME_BYTES,
     RATE,
     AudioSocket,
     Dial,
-    Event,
     Gap,
-    MediaPlane,
     Play,
     Position,
     Room,
@@ -32,7 +27,7 @@ from guichet.media.plane import (
     Source,
     Trunk,
 )
-from tests.media.support.carrier import Carrier, Phone
+from tests.media.support.far import FakeFar, Far, RealFar, telling
 from tests.media.support.house import House
 from tests.media.support.server import TOKEN
 from tests.support.waiting import wait_until
@@ -41,89 +36,6 @@ pytestmark = pytest.mark.contract
 
 NUMBER = "+33140000077"
 TONES = {"a": 400, "b": 650, "c": 1_000}
-
-
-class Far(Protocol):
-    """Whoever is at the other end of the trunk."""
-
-    plane: MediaPlane
-    trunk: Trunk
-
-    async def calls(self) -> str:
-        """Somebody calls; gives the endpoint that is offered."""
-        ...
-
-    async def is_called(self) -> None:
-        """Somebody will be called: their phone is there."""
-        ...
-
-    async def answers(self, endpoint: str) -> None: ...
-    async def hangs_up(self, endpoint: str) -> None: ...
-    async def goes(self) -> None:
-        """The media server is gone."""
-        ...
-
-
-class FakeFar:
-    def __init__(self, tasks: Supervisor) -> None:
-        self.media = FakeMedia(SystemClock(), tasks)
-        self.plane: MediaPlane = self.media
-        self.trunk = Trunk(
-            id="org.carrier", peer="192.0.2.1:5060", transport="udp", allow=["192.0.2.0/24"], codecs=["PCMA"],
-            max_calls=10, max_per_s=10, countries=["+33"],
-        )  # fmt: skip
-
-    async def calls(self) -> str:
-        return self.media.far_calls(self.trunk.id, "+33140000001", "+33140000099")
-
-    async def is_called(self) -> None:
-        return
-
-    async def answers(self, endpoint: str) -> None:
-        self.media.far_rings(endpoint)
-        self.media.far_answers(endpoint)
-
-    async def hangs_up(self, endpoint: str) -> None:
-        self.media.far_hangs_up(endpoint)
-
-    async def goes(self) -> None:
-        self.media.goes()
-
-
-class RealFar:
-    """Our media server, with sipp as the carrier."""
-
-    def __init__(self, house: House, plane: MediaPlane) -> None:
-        self.house = house
-        self.plane = plane
-        carrier: Carrier = house.carrier
-        known = carrier.trunk()
-        self.trunk = Trunk(**{name: known[name] for name in known})
-        self.phones: dict[str, Phone] = {}
-        self.next: Phone | None = None
-
-    async def calls(self) -> str:
-        phone, endpoint = await self.house.offered(440)
-        self.phones[endpoint] = phone
-        return endpoint
-
-    async def is_called(self) -> None:
-        self.next = await self.house.carrier.awaits(440)
-
-    async def answers(self, endpoint: str) -> None:
-        assert self.next is not None
-        self.phones[endpoint] = self.next
-        await self.next.lived("rings")
-        self.next.do("ANSWER")
-        await self.next.answered()
-
-    async def hangs_up(self, endpoint: str) -> None:
-        phone = self.phones[endpoint]
-        phone.do("HANGUP")
-        await phone.over()
-
-    async def goes(self) -> None:
-        await self.house.server.kill()
 
 
 @pytest.fixture(params=["fake", "server"])
@@ -138,41 +50,6 @@ async def far(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[F
         plane = MediaServer(f"http://127.0.0.1:{house.server.port}", TOKEN)
         yield RealFar(house, plane)
         await plane.close()
-
-
-class Told:
-    """Events from the beginning of the run."""
-
-    def __init__(self) -> None:
-        self.events: list[Event] = []
-
-    async def wait(self, kind: str, **fields: object) -> Event:
-        def found() -> Event | None:
-            for event in self.events:
-                if event.kind == kind and all(
-                    getattr(event, name) == value for name, value in fields.items()
-                ):
-                    return event
-            return None
-
-        return await wait_until(found, f"{kind} {fields} among {self.events}")
-
-
-@asynccontextmanager
-async def telling(plane: MediaPlane) -> AsyncIterator[Told]:
-    told, tasks = Told(), Supervisor()
-    state = await plane.state()
-
-    async def read() -> None:
-        async with aclosing(plane.events(Position(state.epoch, 0))) as events:
-            async for event in events:
-                told.events.append(event)
-
-    tasks.start("telling", read())
-    try:
-        yield told
-    finally:
-        await tasks.close()
 
 
 def frames(hertz: int, seconds: float) -> bytes:
@@ -312,6 +189,34 @@ async def test_a_call_out(far: Far) -> None:
         assert sum(event.kind == "answered" for event in told.events) == 1
 
 
+async def test_we_hold_a_call(far: Far) -> None:
+    await far.plane.trunks(10, [far.trunk])
+    async with telling(far.plane) as told:
+
+        async def until_told(outcomes: list[bool]) -> None:
+            await wait_until(
+                lambda: [event.on for event in told.events if event.kind == "holding"] == outcomes,
+                f"holding {outcomes} among {told.events}",
+            )
+
+        endpoint = await far.calls()
+        with pytest.raises(Refused) as early:
+            await far.plane.hold(endpoint, True)
+        assert (early.value.kind, early.value.code) == ("conflict", "media.wrong_state")
+        await far.plane.answer(endpoint)
+        await told.wait("answered", endpoint=endpoint)
+        await far.plane.hold(endpoint, False)
+        for outcomes in ([True], [True, False], [True, False, True]):
+            on = outcomes[-1]
+            await far.plane.hold(endpoint, on)
+            await far.plane.hold(endpoint, on)
+            await far.is_held(endpoint, on)
+            await until_told(outcomes)
+            (standing,) = (await far.plane.state()).endpoints
+            assert (standing.state, standing.holding) == ("answered", on)
+        assert not any(event.kind in ("held", "resumed") for event in told.events)
+
+
 async def test_numbers_that_may_not_be_called(far: Far) -> None:
     await far.plane.trunks(10, [far.trunk])
     with pytest.raises(Refused) as country:
@@ -333,6 +238,7 @@ async def test_what_is_not_there(far: Far) -> None:
     for act in (
         far.plane.ring("x"),
         far.plane.answer("x"),
+        far.plane.hold("x", True),
         far.plane.refer("x", "1", NUMBER),
         far.plane.digits("x", "1", "5"),
     ):

@@ -32,6 +32,7 @@ type Phone interface {
 	HangUp(id string, ending protocol.Ending) error
 	Refer(id string, refer protocol.Refer) error
 	Digits(id string, digits protocol.Digits) error
+	Hold(id string, on bool) error
 	Endpoints() []protocol.Endpoint
 	// Drain refuses new calls from now on (503).
 	Drain()

@@ -49,10 +49,14 @@ func TestActsAreDoneOnce(t *testing.T) {
 	}
 	h.says("POST", "/v1/endpoints/out-1/hangup", `{"cause":"again"}`, 204)
 	h.says("POST", "/v1/endpoints/out-1/digits", `{"act":"a2","digits":"1"}`, 204)
+	for range 2 { // what is to be, as often as one likes
+		h.says("POST", "/v1/endpoints/out-1/hold", "", 204)
+		h.says("POST", "/v1/endpoints/out-1/resume", "", 204)
+	}
 	h.says("POST", "/v1/endpoints/out-2/answer", "", 204)
 	h.says("DELETE", "/v1/rooms/c1/plays/p1", "", 204)
 	for what, n := range map[string]int{
-		"dial out-1": 1, "answer out-1": 1, "digits out-1": 2, "refer out-1": 1, "hangup out-1": 1, "play c1": 1,
+		"dial out-1": 1, "answer out-1": 1, "digits out-1": 2, "hold out-1": 2, "resume out-1": 2, "refer out-1": 1, "hangup out-1": 1, "play c1": 1,
 		"answer out-2": 1, "stop p1": 1,
 	} {
 		if got := h.count(what); got != n {

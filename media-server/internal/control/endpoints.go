@@ -16,14 +16,20 @@ func (s *Server) act(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := s.acts.once(key, data, do); err != nil {
+	if key == "" {
+		err = do()
+	} else {
+		err = s.acts.once(key, data, do)
+	}
+	if err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil
 }
 
-// prepare reads the body of an act and says under which key it counts as the same act.
+// prepare reads the body of an act and says under which key it counts as the same act; none: it is what is to be
+// from now on, and may be asked for again and again.
 func (s *Server) prepare(w http.ResponseWriter, r *http.Request, id, name string) (key string, data []byte, do func() error, err error) {
 	key = id + "/" + name
 	phone := s.deps.Phone
@@ -56,13 +62,17 @@ func (s *Server) prepare(w http.ResponseWriter, r *http.Request, id, name string
 		data, err = body(w, r, &digits)
 		key += "/" + digits.Act
 		do = func() error { return phone.Digits(id, digits) }
+	case "hold", "resume":
+		key = ""
+		data, err = body(w, r, &struct{}{})
+		do = func() error { return phone.Hold(id, name == "hold") }
 	case "refer":
 		var refer protocol.Refer
 		data, err = body(w, r, &refer)
 		key += "/" + refer.Act
 		do = func() error { return phone.Refer(id, refer) }
 	default:
-		err = protocol.Refuse(http.StatusNotFound, "unknown_act", "", "dial, ring, early, answer, reject, hangup, refer, digits or offer")
+		err = protocol.Refuse(http.StatusNotFound, "unknown_act", "", "dial, ring, early, answer, reject, hangup, hold, resume, refer, digits or offer")
 	}
 	return key, data, do, err
 }

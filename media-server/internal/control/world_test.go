@@ -75,7 +75,10 @@ func (w *world) Reject(id string, _ protocol.Ending) error { return w.note("reje
 func (w *world) HangUp(id string, _ protocol.Ending) error { return w.note("hangup", id) }
 func (w *world) Refer(id string, _ protocol.Refer) error   { return w.note("refer", id) }
 func (w *world) Digits(id string, _ protocol.Digits) error { return w.note("digits", id) }
-func (w *world) Drain()                                    { _ = w.note("drain", "") }
+func (w *world) Hold(id string, on bool) error {
+	return w.note(map[bool]string{true: "hold", false: "resume"}[on], id)
+}
+func (w *world) Drain() { _ = w.note("drain", "") }
 func (w *world) Early(id string) error {
 	w.move(id, protocol.Early)
 	return w.note("early", id)

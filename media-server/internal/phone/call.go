@@ -10,6 +10,7 @@ import (
 	"github.com/emiago/sipgo/sip"
 
 	"guichet/mediaserver/internal/protocol"
+	"guichet/mediaserver/internal/sdp"
 	"guichet/mediaserver/internal/stream"
 )
 
@@ -42,8 +43,12 @@ type record struct {
 	Timer    sessionTimer    `json:"timer"`
 	Updates  bool            `json:"updates,omitempty"` // the far side takes UPDATE
 	Acts     []string        `json:"acts,omitempty"`
-	Number   string          `json:"number,omitempty"` // that was reached: a redirect makes it another one than To
-	Who      string          `json:"who,omitempty"`    // ended the call, when its end is under way
+	Hold     bool            `json:"hold,omitempty"`    // the far side is to be on hold
+	Holding  bool            `json:"holding,omitempty"` // it is: it agreed to that
+	Theirs   sdp.Direction   `json:"theirs,omitempty"`  // of the sound, as the far side said it last
+	Events   uint8           `json:"events,omitempty"`  // payload type of digits, as we told it
+	Number   string          `json:"number,omitempty"`  // that was reached: a redirect makes it another one than To
+	Who      string          `json:"who,omitempty"`     // ended the call, when its end is under way
 	Ending   protocol.Ending `json:"ending"`
 }
 
@@ -61,6 +66,9 @@ type Call struct {
 	attached  bool
 	over      bool                // Left was told
 	offering  bool                // an offer of ours is under way (re-INVITE or UPDATE)
+	saying    bool                // our description says hold
+	holdTries int                 // that were answered by "not now"
+	holdAt    time.Time           // not before: the last try was
 	acks      map[uint32]*ackWait // of the INVITEs that we answered with 200, by CSeq
 	out       *outgoing
 	acts      chan string // ring, early, answer: for the goroutine of an incoming INVITE
@@ -323,6 +331,6 @@ func (c *Call) endpoint() (protocol.Endpoint, bool) {
 	}
 	return protocol.Endpoint{
 		ID: c.id, Kind: "phone", State: state, Trunk: c.rec.Trunk, From: c.rec.From, To: c.rec.To,
-		Codec: c.rec.Codec, Incoming: c.rec.Incoming,
+		Codec: c.rec.Codec, Incoming: c.rec.Incoming, Holding: c.rec.Holding,
 	}, !c.over
 }

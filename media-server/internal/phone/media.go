@@ -31,9 +31,13 @@ func (c *Call) local() sdp.Local {
 	if d.Crypto == nil && c.trunk.SRTP == "required" {
 		d.Crypto = sdp.NewCrypto(1, sdp.Suites[0])
 	}
+	dir := sdp.SendRecv
+	if c.saying {
+		dir = sdp.SendOnly
+	}
 	return sdp.Local{
 		Host: c.s.cfg.PublicHost, Port: c.leg.Port(), SessionID: d.SessionID, Version: d.Version,
-		Codecs: c.trunk.Codecs, Dir: sdp.SendRecv, Crypto: d.Crypto,
+		Codecs: c.trunk.Codecs, Events: c.rec.Events, Dir: dir, Crypto: d.Crypto,
 	}
 }
 
@@ -102,10 +106,12 @@ func (c *Call) accept(answer []byte) (sdp.Agreed, error) {
 func (c *Call) apply(agreed sdp.Agreed) (held bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	before := c.rec.Theirs
+	c.rec.Theirs = agreed.Dir
 	session := stream.Session{
-		Format: stream.Format{Codec: agreed.Codec, PT: agreed.PT, EventPT: agreed.Events},
+		Format: stream.Format{Codec: agreed.Codec, PT: agreed.PT, EventPT: agreed.Events, OwnEventPT: agreed.OwnEvents},
 		Remote: agreed.Remote, RemoteRTCP: agreed.RTCP, Mux: agreed.Mux, Known: c.trunk.prefixes,
-		Send: !agreed.Held(), Receive: agreed.Dir == sdp.SendRecv || agreed.Dir == sdp.SendOnly,
+		Send: !agreed.Held(), Receive: c.hears(),
 	}
 	switch agreed.Ptime {
 	case 10, 20, 30, 40:
@@ -119,9 +125,10 @@ func (c *Call) apply(agreed sdp.Agreed) (held bool, err error) {
 		session.Local, session.Theirs = sdes(own), sdes(agreed.Crypto)
 	}
 	if err := c.leg.Configure(session); err != nil {
+		c.rec.Theirs = before
 		return false, err
 	}
-	c.rec.Codec = agreed.Codec
+	c.rec.Codec, c.rec.Events = agreed.Codec, agreed.OwnEvents
 	return agreed.Held(), nil
 }
 

@@ -69,7 +69,7 @@ func (s *Server) restore(rec record) bool {
 		t = &trunk{Trunk: protocol.Trunk{ID: rec.Trunk}, limits: newLimits(protocol.Trunk{}, time.Now())}
 	}
 	c := s.newCall(rec.ID, t)
-	c.rec = rec
+	c.rec, c.saying = rec, rec.Holding
 	c.key = dialogKey(rec.Dialog.CallID, rec.Dialog.LocalTag)
 	if rec.Incoming {
 		c.origin = dialogKey(rec.Dialog.CallID, rec.Dialog.RemoteTag)

@@ -56,8 +56,11 @@ func (t sessionTimer) ask(req *sip.Request, running bool, minSE string) {
 		return
 	}
 	value := strconv.Itoa(t.Interval)
-	if running {
+	switch {
+	case running && t.Us:
 		value += ";refresher=uac"
+	case running: // a change of ours does not make the refreshing ours
+		value += ";refresher=uas"
 	}
 	req.AppendHeader(sip.NewHeader("Session-Expires", value))
 	req.AppendHeader(sip.NewHeader("Min-SE", minSE))
@@ -75,6 +78,7 @@ func (c *Call) due(now time.Time) {
 	up := !c.over && (c.rec.State == answered || c.rec.State == held)
 	interval := time.Duration(c.rec.Timer.Interval) * c.s.timing.second
 	age := now.Sub(c.renewed)
+	rehold := c.holdDue(now)
 	refresh := up && interval > 0 && c.rec.Timer.Us && age >= interval/2 && !c.offering && len(c.acks) == 0 && now.After(c.refreshAt)
 	expired := up && interval > 0 && !c.rec.Timer.Us && age >= interval-min(32*c.s.timing.second, interval/3)
 	if refresh {
@@ -88,6 +92,8 @@ func (c *Call) due(now time.Time) {
 	switch {
 	case expired:
 		c.quit("network", "session_expired", 408)
+	case rehold:
+		c.s.spawn(c.rehold)
 	case refresh:
 		c.s.spawn(c.refresh)
 	}
@@ -148,9 +154,13 @@ func (c *Call) refresh() {
 	case res.StatusCode == 422:
 		c.longer(res)
 	default: // 491 and others: later; RFC 3261 (14.1) wants a pause of chance after a 491
-		pause := c.s.timing.second * time.Duration(1+c.beginAt.UnixMicro()%3)
 		c.mu.Lock()
-		c.refreshAt = time.Now().Add(pause)
+		c.refreshAt = time.Now().Add(c.pause())
 		c.mu.Unlock()
 	}
+}
+
+// pause is how long we leave the far side alone that said "not now".
+func (c *Call) pause() time.Duration {
+	return c.s.timing.second * time.Duration(1+c.beginAt.UnixMicro()%3)
 }

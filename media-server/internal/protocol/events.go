@@ -8,6 +8,7 @@ const (
 	Answered        = "answered"         // either way: Codec
 	Held            = "held"             // the far side put us on hold
 	Resumed         = "resumed"          // and came back
+	Holding         = "holding"          // we put the far side on hold, or took it back: On; Code: it refused, On is what stands
 	Left            = "left"             // the endpoint is over: Who, Cause, Code
 	Digit           = "digit"            // Digit, Millis, Via
 	Talking         = "talking"          // On
@@ -80,6 +81,8 @@ type Endpoint struct {
 	From  string `json:"from,omitempty"`
 	To    string `json:"to,omitempty"`
 	Codec string `json:"codec,omitempty"`
+	// Holding tells that we put the far side on hold; "held" is the other way round.
+	Holding bool `json:"holding,omitempty"`
 	// Incoming tells who called.
 	Incoming bool `json:"incoming,omitempty"`
 }

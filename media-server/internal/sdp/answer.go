@@ -32,6 +32,7 @@ type Local struct {
 	SessionID uint64
 	Version   uint64   // counted up by the caller whenever the description changes
 	Codecs    []string // in the order of our preference
+	Events    uint8    // payload type of telephone events in an offer; 0: our usual one
 	Dir       Direction
 	Crypto    *Crypto // our key; nil: plain RTP
 }
@@ -41,8 +42,10 @@ type Agreed struct {
 	Remote netip.AddrPort
 	Codec  string
 	PT     uint8
-	Events uint8 // payload type of telephone events, 0: none
-	Ptime  int   // ms the far side asks for
+	Events uint8 // payload type of telephone events as the far side numbers them, 0: none
+	// OwnEvents is the number we told for them: they may come with either.
+	OwnEvents uint8
+	Ptime     int // ms the far side asks for
 	// Dir is the far side's direction; Held tells that it does not want to hear us.
 	Dir    Direction
 	Crypto *Crypto // the far side's key
@@ -70,7 +73,7 @@ func (l Local) Offer() []byte {
 	for _, name := range l.Codecs {
 		formats = append(formats, Format{PT: staticType(name), Name: name})
 	}
-	l.audio(&b, l.profile(), formats, offeredEvent, l.Dir)
+	l.audio(&b, l.profile(), formats, l.events(), l.Dir)
 	return []byte(b.String())
 }
 
@@ -90,8 +93,11 @@ func (l Local) Answer(offer Session) ([]byte, Agreed, *Crypto, error) {
 		l.Crypto, agreed.Crypto = &own, &theirs
 	}
 	dir := reply(agreed)
-	if l.Dir == Inactive || l.Dir == SendOnly && dir == RecvOnly {
+	switch {
+	case l.Dir == Inactive, l.Dir == SendOnly && dir == RecvOnly:
 		dir = Inactive
+	case l.Dir == SendOnly && dir == SendRecv:
+		dir = SendOnly
 	}
 	var b strings.Builder
 	l.head(&b)
@@ -125,6 +131,9 @@ func (l Local) Accept(answer Session) (Agreed, error) {
 			return Agreed{}, fmt.Errorf("%w: no connection address", ErrMalformed)
 		}
 		agreed := agree(m, format)
+		if agreed.Events > 0 {
+			agreed.OwnEvents = l.events()
+		}
 		if l.Crypto != nil {
 			at := slices.IndexFunc(m.Crypto, func(c Crypto) bool { return c.Tag == l.Crypto.Tag && c.Suite == l.Crypto.Suite })
 			if at < 0 {
@@ -162,7 +171,7 @@ func (l Local) choose(offer Session) (int, Format, error) {
 func agree(m Media, format Format) Agreed {
 	return Agreed{
 		Remote: netip.AddrPortFrom(m.Addr, uint16(m.Port)), Codec: format.Name, PT: format.PT,
-		Events: m.Events, Ptime: m.Ptime, Dir: m.Dir,
+		Events: m.Events, OwnEvents: m.Events, Ptime: m.Ptime, Dir: m.Dir,
 		RTCP: m.RTCP, Mux: m.Mux,
 	}
 }
@@ -189,6 +198,13 @@ func bestCrypto(offered []Crypto) Crypto {
 		}
 	}
 	return offered[0]
+}
+
+func (l Local) events() uint8 {
+	if l.Events > 0 {
+		return l.Events
+	}
+	return offeredEvent
 }
 
 func (l Local) profile() string {

@@ -116,6 +116,40 @@ func TestAcceptTakesTheFirstCodecOfTheAnswer(t *testing.T) {
 	}
 }
 
+// Each side numbers telephone events for what it receives (RFC 3264, 5.1).
+func TestEventsMayHaveTwoNumbers(t *testing.T) {
+	agreed, err := own().Accept(mustParse(t, strings.ReplaceAll(plain, "101", "96")))
+	if err != nil || agreed.Events != 96 || agreed.OwnEvents != 101 {
+		t.Errorf("agreed %+v, %v", agreed, err)
+	}
+	agreed, err = own().Accept(mustParse(t, strings.Replace(plain, " 101\r", "\r", 1)))
+	if err != nil || agreed.Events != 0 || agreed.OwnEvents != 0 {
+		t.Errorf("an answer without events: %+v, %v", agreed, err)
+	}
+	later := own()
+	if _, agreed, _, err = later.Answer(mustParse(t, strings.ReplaceAll(plain, "101", "96"))); err != nil || agreed.OwnEvents != 96 {
+		t.Errorf("agreed %+v, %v", agreed, err)
+	}
+	later.Events = agreed.OwnEvents
+	if m := mustParse(t, string(later.Offer())).Media[0]; m.Events != 96 {
+		t.Errorf("an offer in a call whose events are 96 says %d", m.Events)
+	}
+}
+
+func TestWhoHoldsAnswersSo(t *testing.T) {
+	for offer, answer := range map[Direction]Direction{SendRecv: SendOnly, RecvOnly: SendOnly, SendOnly: Inactive, Inactive: Inactive} {
+		l := own()
+		l.Dir = SendOnly
+		body, _, _, err := l.Answer(mustParse(t, plain+"a="+string(offer)+"\r\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if dir := mustParse(t, string(body)).Media[0].Dir; dir != answer {
+			t.Errorf("%s answered %s", offer, dir)
+		}
+	}
+}
+
 func TestMalformedIsRefused(t *testing.T) {
 	for name, text := range map[string]string{
 		"empty": "", "no version": "o=- 1 1 IN IP4 1.2.3.4\r\n", "no media": "v=0\r\ns=-\r\n",

@@ -151,6 +151,31 @@ func TestDigitOfMovingTimestamps(t *testing.T) {
 	}
 }
 
+// The answer may number events otherwise than our offer did: we send with its number, and take both.
+func TestEventsOfTwoNumbers(t *testing.T) {
+	format := Format{Codec: "PCMA", PT: 8, EventPT: 96, OwnEventPT: 101}
+	c := newClocked(t, format)
+	var sequence uint16
+	for i, payloadType := range []byte{101, 96, 100} {
+		for _, p := range press(&sequence, "123"[i], uint32(i)*2000, 5) {
+			p[1] = p[1]&0x80 | payloadType
+			c.Receive(p)
+		}
+	}
+	c.tick()
+	if got := c.digits.String(); got != "12" {
+		t.Errorf("%q was told", got)
+	}
+	s, out := newTestSender(t, format)
+	if err := s.SendDigits("5"); err != nil {
+		t.Fatal(err)
+	}
+	s.Hear(nil)
+	if len(out.packets) != 1 || out.packets[0].PayloadType != 96 {
+		t.Errorf("sent %+v", out.packets)
+	}
+}
+
 func TestDigitsThatAreNone(t *testing.T) {
 	c := newClocked(t, phoneFormat)
 	c.Receive(rtpPacket(101, true, 1, 0, 7, []byte{16, 0x8a, 3, 32}))

@@ -14,8 +14,16 @@ type Format struct {
 	PT    uint8  `json:"pt"`
 	// EventPT is the payload type of telephone-event (RFC 4733) with the codec's clock rate; 0: none.
 	EventPT uint8 `json:"event_pt,omitempty"`
+	// OwnEventPT is another number for it, the one we told the far side; 0: there is none. Events are sent with EventPT
+	// and may come with either: by RFC 3264 with ours, but some far sides use their own.
+	OwnEventPT uint8 `json:"own_event_pt,omitempty"`
 	// PacketMillis is the length of the packets we send: 10, 20, 30 or 40; 0 is 20. Any length is received.
 	PacketMillis int `json:"packet_ms,omitempty"`
+}
+
+// tells tells whether packets of this type are telephone events.
+func (f Format) tells(payloadType uint8) bool {
+	return payloadType != 0 && (payloadType == f.EventPT || payloadType == f.OwnEventPT)
 }
 
 // ErrBadFormat says that a format cannot be sent.

@@ -152,6 +152,14 @@ func (l *Leg) apply(s Session) {
 	l.sender.SetSending(s.Send)
 }
 
+// SetReceiving changes only whether the far side is heard, as Session.Receive does.
+func (l *Leg) SetReceiving(on bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.session.Receive = on
+	l.receiver.setReceiving(on)
+}
+
 // redirect sends our packets to the learnt source, or to where SDP says.
 func (l *Leg) redirect() {
 	if l.latch.source.IsValid() && !l.latch.learning {

@@ -100,10 +100,10 @@ func (r *Receiver) take(h header, payload []byte) (changed bool) {
 		return changed
 	}
 	p := arrived{restart: changed, header: h, sequence: sequence - r.events, at: now, payload: payload}
-	switch h.payloadType {
-	case r.format.PT:
+	switch {
+	case h.payloadType == r.format.PT:
 		r.account.time(h, now, r.codec.ClockRate())
-	case r.format.EventPT: // not 0: understands saw to that
+	case r.format.tells(h.payloadType):
 		r.events++
 		p.kind = event
 	default:
@@ -134,7 +134,7 @@ func (r *Receiver) belongs(h header, now time.Duration) bool {
 }
 
 func (r *Receiver) understands(payloadType uint8) bool {
-	return payloadType == r.format.PT || payloadType == noiseType || payloadType == r.format.EventPT && payloadType != 0
+	return payloadType == r.format.PT || payloadType == noiseType || r.format.tells(payloadType)
 }
 
 // Say fills f with the next 20 ms; false when there is nothing to hear.

@@ -188,6 +188,8 @@ class Endpoint(Document, frozen=True, kw_only=True):
     from_: str = msgspec.field(name="from", default="")
     to: str = ""
     codec: str = ""
+    holding: bool = False
+    """We put the far side on hold; the state "held" is the other way round."""
     incoming: bool = False
 
     def __repr__(self) -> str:
@@ -269,6 +271,11 @@ class MediaPlane(Protocol):
     async def answer(self, endpoint: str) -> None: ...
     async def reject(self, endpoint: str, code: int) -> None: ...
     async def hang_up(self, endpoint: str) -> None: ...
+
+    async def hold(self, endpoint: str, on: bool) -> None:
+        """Puts the far side of an answered call on hold, or takes it back: it hears what its endpoint hears, and is
+        heard by nobody. The outcome is the event "holding"; a far side that refuses leaves the call as it was."""
+        ...
 
     async def refer(self, endpoint: str, act: str, number: str) -> None:
         """Asks the far side to call `number` in our place; the outcome is the event "referred"."""

@@ -159,6 +159,14 @@ class FakeMedia:
         if endpoint in self.endpoints:
             self._left(endpoint, "us", "hangup")
 
+    async def hold(self, endpoint: str, on: bool) -> None:
+        call = self._find(endpoint)
+        if call.state not in ("answered", "held"):
+            raise Refused("conflict", "media.wrong_state", "the call is not answered")
+        if call.holding != on:
+            self.endpoints[endpoint] = msgspec.structs.replace(call, holding=on)
+            self._emit("holding", endpoint, on=on)
+
     async def refer(self, endpoint: str, act: str, number: str) -> None:
         if self._once(endpoint, act):
             self.referred.append((endpoint, act, number))

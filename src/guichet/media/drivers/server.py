@@ -79,6 +79,9 @@ class MediaServer:
     async def hang_up(self, endpoint: str) -> None:
         await self._act(endpoint, "hangup", {})
 
+    async def hold(self, endpoint: str, on: bool) -> None:
+        await self._act(endpoint, "hold" if on else "resume")
+
     async def refer(self, endpoint: str, act: str, number: str) -> None:
         await self._act(endpoint, "refer", {"act": act, "number": number})
 
