@@ -120,7 +120,7 @@ def _received(
 ) -> None:
     stream, actor = f"conversation/{conversation}", f"visitor:{customer}"
     plain = {
-        "conversation": conversation, "message": message, "n": n, "customer": customer, "client": "shop",
+        "conversation": conversation, "message": message, "n": n, "customer": customer, "client": "shop", "automatic": False,
         "sent_at": None, "html_blob": None,
     }  # fmt: skip
     personal = json({"text": text, "attachments": [], "headers": {}})

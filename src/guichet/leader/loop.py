@@ -1,5 +1,9 @@
 """The leader's loop: takes waiting commands as one batch, runs it, commits it, and only then answers.
 
+While a batch is on its way into the log the next one is run on top of it. That one is sent, and whoever waits for it
+answered, only when the one before is durable; if that comes to nothing, both are forgotten and what was not answered
+is run again. So nobody ever hears of what might still be undone.
+
 It lives in a thread with an event loop of its own, so that a commit's fsync never holds up the sockets.
 """
 
@@ -17,13 +21,16 @@ import structlog
 from guichet.kit.clock import Clock, Instant
 from guichet.kit.errors import Refused
 from guichet.kit.faults import declare, fault_point
+from guichet.kit.tasks import Supervisor
+from guichet.leader.batch import Committed as Committed
+from guichet.leader.batch import Made, Undone, Waiting, answer, refuse
+from guichet.leader.batch import unavailable as unavailable
 from guichet.leader.memory import Memory
 from guichet.leader.registry import Answer, Command
 from guichet.leader.replay import rebuild_tables
 from guichet.leader.run import Authorise, Run, encode_answer
 from guichet.leader.state import Missing, MissingRow, State
 from guichet.store.port import Answered, Batch, Conflict, DuplicateKey, Entry, Fenced, Full, Writer
-from guichet.store.rows import Change
 from guichet.store.sealing import Sealer
 
 log = structlog.get_logger(__name__)
@@ -32,6 +39,10 @@ BEFORE_COMMIT = declare("leader.before_commit")
 AFTER_COMMIT = declare("leader.after_commit")
 
 MAX_BATCH = 256
+BREATH = 32
+"""So many commands are run without a look at what else is to be done on this loop (an answer of the store)."""
+HALVED = 64
+"""From so many waiting commands on, two smaller batches one upon the other are quicker than a large one."""
 MAX_WAITING = 4_000
 """Past this many waiting commands a new one is refused at once: a clear answer beats a late one."""
 MAX_LOADS = 64
@@ -44,30 +55,7 @@ PAUSE_SECONDS = 0.2
 """After a batch that failed: what is due would fail again at once, for as long as a disk is full."""
 
 
-class Committed(msgspec.Struct, frozen=True):
-    """What one commit did, for those who wait: the hub, the followers, the workers."""
-
-    shard: int
-    first: int
-    last: int
-    t: Instant
-    changes: list[Change]
-    erased: list[str]
-    jobs: bool
-
-
 Listener = Callable[[Committed], None]
-
-
-class _Waiting(msgspec.Struct, frozen=True):
-    command: Command
-    future: asyncio.Future[Answer]
-    loop: asyncio.AbstractEventLoop
-
-
-def unavailable() -> Refused:
-    """The answer when a commit did not happen; the same key makes a retry safe."""
-    return Refused("unavailable", "leader.unavailable", "nothing was saved; try again with the same key")
 
 
 class Leader:
@@ -94,7 +82,7 @@ class Leader:
         self._authorise = authorise
         self._on_commit = on_commit
         self._max_waiting = max_waiting
-        self._waiting: deque[_Waiting] = deque()
+        self._waiting: deque[Waiting] = deque()
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wake = asyncio.Event()
@@ -103,6 +91,10 @@ class Leader:
         self._origin = 0.0
         self._snapshot_at = 0
         self._careful_until = 0.0
+        self._failed = False
+        self._tasks = Supervisor()
+        self._flying: tuple[Made, asyncio.Task[Exception | None]] | None = None
+        """The batch on its way into the log, and what comes of it."""
         self._unsure: tuple[Committed, Entry] | None = None
         """The commit in hand and its last entry, from before it is tried until its outcome is known."""
 
@@ -123,7 +115,7 @@ class Leader:
                 raise Refused(
                     "limited", "leader.busy", "too much at once; try again in a second with the same key"
                 )
-            self._waiting.append(_Waiting(command, future, loop))
+            self._waiting.append(Waiting(command, future, loop))
             wake, self._awake = not self._awake, True
             if wake:
                 leading.call_soon_threadsafe(self._wake.set)
@@ -147,31 +139,45 @@ class Leader:
         await self._load()
         self._origin = max(self.memory.t, self._clock.now()) - self._clock.monotonic() * 1_000
         self._snapshot_at = self.memory.seq
-        await self._batch([], starting=True)
-        self._loop = asyncio.get_running_loop()
-        ready()
         try:
+            await self._batch([], starting=True)
+            await self._arrive()
+            self._loop = asyncio.get_running_loop()
+            ready()
             while not self._stopping:
-                batch = self._take()
-                if not batch and not self._due():
+                batch = self._take(self._share())
+                if not batch and self._flying is None and not self._due():
                     await self._sleep()
                     continue
-                done = await self._batch(batch)
+                await self._batch(batch)
                 await self._keep_snapshot()
                 # Side writes of the store share this loop: let them run between two batches.
-                await asyncio.sleep(0 if done else PAUSE_SECONDS)
+                await asyncio.sleep(PAUSE_SECONDS if self._failed else 0)
+                self._failed = False
+            await self._arrive()
         finally:
             with self._lock:
                 self._loop = None
-            self._refuse_all()
+            await self._tasks.close()
+            if self._flying is not None:
+                refuse(self._flying[0].waiting)
+                self._flying = None
+            while batch := self._take(MAX_BATCH):
+                refuse(batch)
         await self.memory.save_snapshot()
 
-    def _take(self) -> list[_Waiting]:
+    def _share(self) -> int:
+        """How much of what waits is taken: of much, one half, if the other can be run while that is being written."""
+        waiting = len(self._waiting)
+        halved = self._flying is None and self._writer.overlaps and waiting >= HALVED
+        return min(waiting // 2, MAX_BATCH) if halved else MAX_BATCH
+
+    def _take(self, most: int) -> list[Waiting]:
         with self._lock:
-            count = min(len(self._waiting), MAX_BATCH)
-            return [self._waiting.popleft() for _ in range(count)]
+            return [self._waiting.popleft() for _ in range(min(len(self._waiting), most))]
 
     async def _sleep(self) -> None:
+        """Until there is something to do."""
         with self._lock:
             if self._waiting or self._stopping:
                 return
@@ -184,51 +190,82 @@ class Leader:
         with self._lock:
             self._awake = True
 
+    def _last(self) -> tuple[int, Instant]:
+        """Position and time of the newest fact, be it durable or on its way."""
+        if self._flying is not None:
+            run = self._flying[0].run
+            return run.seq, run.t
+        return self.memory.seq, self.memory.t
+
     def _now(self) -> Instant:
-        return max(self.memory.t, int(self._origin + self._clock.monotonic() * 1_000))
+        return max(self._last()[1], int(self._origin + self._clock.monotonic() * 1_000))
 
     def _due(self) -> bool:
         due = self.memory.state.deadlines.next()
         return due is not None and due[0] <= self._now()
 
-    async def _batch(self, waiting: list[_Waiting], *, starting: bool = False, again: bool = False) -> bool:
-        """Runs and commits one batch and answers its callers; False when it failed. `again`: with looked-up keys."""
-        memory = self.memory
-        careful = self._clock.monotonic() < self._careful_until
-        run = Run(memory.state, self._authorise, memory.seq, self._now(), look_up_new=careful)
-        answers: list[Answered] = []
-        results: list[Answer | Refused] = []
+    # -- one batch ------------------------------------------------------------------------------------
+
+    async def _batch(self, waiting: list[Waiting], *, starting: bool = False) -> None:
+        """Runs a batch, with what else comes until the one before is durable; then sends it into the log."""
+        made: Made | None = None
+        undone: list[Waiting] | None
         try:
-            if careful:
-                await memory.recall_answers([item.command for item in waiting])
-            if starting:
-                run.start()
+            while made is None:
+                try:
+                    made = await self._make(waiting, starting)
+                except Undone as before:
+                    undone = before.waiting
+                except Fenced:
+                    raise
+                except Exception as error:
+                    undone = await self._land()
+                    if undone is None:  # it is this batch that is broken
+                        await self._fail(waiting, error)
+                        if starting:
+                            raise
+                        return
+                else:
+                    undone = await self._land()
+                if undone is not None:
+                    made, waiting = None, undone + waiting
+        except BaseException:
+            refuse(waiting)
+            raise
+        # Whoever needs again what is dropped here reads it from the log, once this batch has arrived there.
+        self.memory.state.forget_at_rest()
+        if made.run.entries or made.answers:
+            task = self._tasks.start("commit", self._write(made))
+            task.add_done_callback(lambda _: self._wake.set())
+            self._flying = made, task
+            await asyncio.sleep(0)  # it sets off
+        else:
+            answer(waiting, made.results)
+
+    async def _make(self, waiting: list[Waiting], starting: bool) -> Made:
+        """Runs a batch on what the memory holds; part of that may not be durable yet. Raises Undone."""
+        careful = self._clock.monotonic() < self._careful_until
+        if careful:
+            await self._settle()
+            await self.memory.recall_answers([item.command for item in waiting])
+        run = Run(self.memory.state, self._authorise, self._last()[0], self._now(), look_up_new=careful)
+        made = Made(waiting, run, careful, starting)
+        if starting:
+            run.start()
+        while True:
             run.fire_deadlines()
-            commands = [item.command for item in waiting]
-            results.extend([await self._one(run, commands, at, answers) for at in range(len(commands))])
-            if run.entries or answers:
-                await self._commit(run, answers)
-        except (DuplicateKey, Conflict):
-            self._careful_until = self._clock.monotonic() + CAREFUL_SECONDS
-            try:
-                await self._reload()
-            except BaseException:
-                self._answer(waiting, [unavailable()] * len(waiting))
-                raise
-            if again:  # the store has it, and does not find it: once more would be for ever
-                log.exception("a key or a stream was not found again", commands=len(waiting))
-                self._answer(waiting, [unavailable()] * len(waiting))
-                return False
-            return await self._batch(waiting, again=True)
-        except Exception as error:
-            log.exception("batch failed", commands=len(waiting), error=type(error).__name__)
-            self._answer(waiting, [Full() if isinstance(error, Full) else unavailable()] * len(waiting))
-            await self._reload()
-            if starting or isinstance(error, Fenced):
-                raise
-            return False
-        self._answer(waiting, results)
-        return True
+            commands = [item.command for item in waiting[len(made.results) :]]
+            for at in range(len(commands)):
+                if at % BREATH == 0 and self._flying is not None:
+                    await asyncio.sleep(0)
+                made.results.append(await self._one(run, commands, at, made.answers))
+            personal, run.personal = run.personal, []
+            await self._sealer.seal_all(personal)
+            if self._flying is None or self._flying[1].done() or self._stopping or len(waiting) >= MAX_BATCH:
+                return made
+            await self._sleep()
+            waiting += self._take(MAX_BATCH - len(waiting))
+            run.t = max(run.t, self._now())
 
     async def _one(
         self, run: Run, commands: list[Command], at: int, answers: list[Answered]
@@ -243,6 +280,7 @@ class Leader:
             try:
                 answer = run.command(command)
             except (Missing, MissingRow):
+                await self._settle()
                 streams, rows = run.look_ahead(commands[at:])
                 await memory.load_streams(streams)
                 for table, keys in rows.items():
@@ -257,27 +295,80 @@ class Leader:
                 return answer if answer is not None else {}
         raise RuntimeError(f"{command.name} asked for more than {MAX_LOADS} streams")
 
-    async def _commit(self, run: Run, answers: list[Answered]) -> None:
-        await self._sealer.seal_all(run.personal)
-        changes = run.changes
-        rows = list(changes.rows.values())
-        fault_point(BEFORE_COMMIT)
-        if run.entries:
-            first, jobs = self.memory.seq + 1, bool(changes.jobs)
-            committed = Committed(self.shard, first, run.seq, run.t, rows, changes.erased, jobs)
-            self._unsure = committed, run.entries[-1]
-        await self._writer.append(
-            Batch(self.shard, self.epoch, run.entries, answers, rows, changes.erased, changes.jobs)
-        )
-        fault_point(AFTER_COMMIT)
-        self.memory.seq, self.memory.t = run.seq, run.t
-        self.memory.state.forget_at_rest()
-        self._tell()
-        if run.seq - self._snapshot_at >= SNAPSHOT_EVERY:
-            self._snapshot_at = run.seq
-            self.memory.take_snapshot()
+    # -- into the log ---------------------------------------------------------------------------------
+
+    async def _write(self, made: Made) -> Exception | None:
+        """Writes a batch, tells the listener and answers the callers. Gives the error, for `_land` to deal with
+        when nothing runs on the memory."""
+        run, changes = made.run, made.run.changes
+        try:
+            rows = list(changes.rows.values())
+            fault_point(BEFORE_COMMIT)
+            if run.entries:
+                first, jobs = self.memory.seq + 1, bool(changes.jobs)
+                committed = Committed(self.shard, first, run.seq, run.t, rows, changes.erased, jobs)
+                self._unsure = committed, run.entries[-1]
+            await self._writer.append(
+                Batch(self.shard, self.epoch, run.entries, made.answers, rows, changes.erased, changes.jobs)
+            )
+            fault_point(AFTER_COMMIT)
+            self.memory.seq, self.memory.t = run.seq, run.t
+            self._tell()
+        except Exception as error:  # noqa: BLE001 (given back)
+            return error
+        answer(made.waiting, made.results)
+        return None
+
+    async def _land(self) -> list[Waiting] | None:
+        """Waits for the batch on its way. None: everything that was sent is durable. Else the memory has been read
+        again without it, and these of its commands are to be run anew before all others. Raises Fenced, OSError."""
+        if self._flying is None:
+            return None
+        made, task = self._flying
+        try:
+            error = await task
+            self._flying = None
+            if error is None:
+                return None
+            if isinstance(error, DuplicateKey | Conflict) and not made.careful:
+                self._careful_until = self._clock.monotonic() + CAREFUL_SECONDS
+                await self._reload()
+                return made.waiting
+            await self._fail(made.waiting, error)
+            if made.starting or isinstance(error, Fenced):
+                raise error
+        except BaseException:
+            refuse(made.waiting)
+            raise
+        return []
+
+    async def _settle(self) -> None:
+        """Before the log is read: what was run before this batch is in it. Raises Undone."""
+        undone = await self._land()
+        if undone is not None:
+            raise Undone(undone)
+
+    async def _arrive(self) -> bool:
+        """Between two batches: whether all that was sent is durable. What is to be run anew is first in line again."""
+        undone = await self._land()
+        with self._lock:
+            self._waiting.extendleft(reversed(undone or []))
+        return undone is None
+
+    async def _fail(self, waiting: list[Waiting], error: Exception) -> None:
+        log.error("batch failed", commands=len(waiting), error=type(error).__name__, exc_info=error)
+        self._failed = True
+        answer(waiting, [Full() if isinstance(error, Full) else unavailable() for _ in waiting])
+        await self._reload()
 
     async def _keep_snapshot(self) -> None:
+        """Takes a snapshot when one is due, and writes it when it is packed, while nothing else is on its way."""
+        due = self._last()[0] - self._snapshot_at >= SNAPSHOT_EVERY
+        if not (due or self.memory.packed) or not await self._arrive():
+            return
+        if due:
+            self._snapshot_at = self.memory.seq
+            self.memory.take_snapshot()
         try:
             await self.memory.keep_snapshot()
         except Exception as error:  # noqa: BLE001 (nothing is lost: the next start reads more of the log)
@@ -304,28 +395,3 @@ class Leader:
             committed, _ = self._unsure
             self._unsure = None
             self._on_commit(committed)
-
-    def _answer(self, waiting: list[_Waiting], results: list[Answer | Refused]) -> None:
-        by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Answer], Answer | Refused]]] = {}
-        for item, result in zip(waiting, results, strict=True):
-            by_loop.setdefault(item.loop, []).append((item.future, result))
-        for loop, pairs in by_loop.items():
-            try:
-                loop.call_soon_threadsafe(_deliver, pairs)
-            except RuntimeError:  # the caller's loop has closed: nobody waits any more
-                continue
-
-    def _refuse_all(self) -> None:
-        while self._waiting:
-            batch = self._take()
-            self._answer(batch, [unavailable() for _ in batch])
-
-
-def _deliver(pairs: list[tuple[asyncio.Future[Answer], Answer | Refused]]) -> None:
-    for future, result in pairs:
-        if future.done():
-            continue
-        if isinstance(result, Refused):
-            future.set_exception(result)
-        else:
-            future.set_result(result)

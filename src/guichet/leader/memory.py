@@ -117,6 +117,11 @@ class Memory:
             packed = asyncio.get_running_loop().run_in_executor(None, _pack, self.state.dump())
             self._packing = self.seq, packed
 
+    @property
+    def packed(self) -> bool:
+        """Whether a snapshot is ready to be written."""
+        return self._packing is not None and self._packing[1].done()
+
     async def keep_snapshot(self) -> None:
         """Writes what `take_snapshot` held, once it is packed."""
         if self._packing is not None and self._packing[1].done():

@@ -30,7 +30,7 @@ def agent_for(floor: Floor, task: Task, t: Instant) -> OfferMade | None:
         best = floor.index.best(line, 1 + RUNNERS_UP + len(task.skips))
         if task.skips:
             best = [agent for agent in best if agent.id not in task.skips]
-        if best and floor.index.waiting & _mask(best[0]):
+        if best and not floor.index.uniform and floor.index.waiting & _mask(best[0]):
             best = _not_kept(floor, task, best, t)
     else:
         best = _by_hook(floor, task, t)

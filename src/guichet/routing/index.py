@@ -228,7 +228,11 @@ class Index:
         """Up to `count` present agents who fit, in the order of the line's policy (which has a `rank`)."""
         by_turn = self.by_turn
         if len(line.buckets) <= FEW:
-            keys = [prefix + turn for prefix, bucket in line.buckets for turn in bucket.turns[:count]]
+            keys = [
+                prefix + turn
+                for prefix, bucket in line.buckets if bucket.turns
+                for turn in bucket.turns[:count]
+            ]  # fmt: skip
         else:
             line.refresh()
             heads = line.prefixes + self._heads[line.ids]

@@ -75,7 +75,10 @@ class House(msgspec.Struct):
     day: bool = False
 
     def count(self, queue: str) -> QueueCounts:
-        return self.counts.setdefault(queue, QueueCounts())
+        counts = self.counts.get(queue)
+        if counts is None:
+            counts = self.counts[queue] = QueueCounts()
+        return counts
 
 
 class Routing(Part):
@@ -122,7 +125,7 @@ class Routing(Part):
 
     @folds(*TASK_FACTS)
     def _task_fact(self, fact: TaskFact, at: At) -> None:
-        engine, house = self.engine(at.org), self.house(at.org)
+        engine, house = self.engine(at.org), self.houses[at.org]
         task = engine.tasks.get(fact.task)
         before = (task.line.queue.id, task.state, task.legs) if task is not None else None
         engine.fold(fact, at.t)
@@ -201,8 +204,11 @@ class Routing(Part):
     # -- configuration --------------------------------------------------------------------------------
 
     def house(self, org: str) -> House:
-        self.engine(org)
-        return self.houses[org]
+        house = self.houses.get(org)
+        if house is None:
+            self.engine(org)
+            house = self.houses[org]
+        return house
 
     def _rules(self, org: str) -> Rules:
         settings = self.settings(org)
@@ -243,7 +249,8 @@ class Routing(Part):
     # -- rows that lag by up to a second --------------------------------------------------------------
 
     def _dirty(self, house: House, queue: str, at: At) -> None:
-        self._dirty_at(house, at.org, queue, at.t)
+        if queue not in house.dirty or not house.day:
+            self._dirty_at(house, at.org, queue, at.t)
 
     def _dirty_at(self, house: House, org: str, queue: str, t: Instant) -> None:
         if not house.dirty:

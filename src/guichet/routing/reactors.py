@@ -52,8 +52,8 @@ def queue_task(part: Routing, fact: ConversationWaiting, now: Now) -> Iterator[F
     if known is not None and not known.spec.cleared(c.client):
         known = None
     decided = known is not None and now.actor.kind == "agent"
-    hold = part.settings(now.org).known_agent_seconds * SECOND
-    asked = known is not None and not decided and hold > 0
+    hold = part.settings(now.org).known_agent_seconds * SECOND if known is not None else 0
+    asked = not decided and hold > 0
     yield TaskQueued(
         task=f"{c.id}-{c.tasks}",
         conversation=c.id,
@@ -64,7 +64,7 @@ def queue_task(part: Routing, fact: ConversationWaiting, now: Now) -> Iterator[F
         cost=queue.cost if queue is not None else 1,
         interruptible=queue.interruptible if queue is not None else False,
         since=fact.since,
-        skills=tuple(SkillNeed(*need) for need in queue.skills) if queue is not None else (),
+        skills=tuple([SkillNeed(*need) for need in queue.skills]) if queue is not None else (),
         language=queue.language if queue is not None else None,
         prefer_agent=known.id if known is not None and asked else None,
         prefer_until=now.t + hold if asked else None,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import msgspec
 
@@ -102,7 +102,10 @@ class NewerDatabase(Refused):
 
 
 class Writer(Protocol):
-    """What the leader uses, on its own loop only."""
+    """What the leader uses, on its own loop only, one call after the other. `overlaps`: whether the loop is free
+    while `append` waits, so that it pays to run another batch meanwhile."""
+
+    overlaps: ClassVar[bool]
 
     async def lead(self, shard: int) -> int:
         """Takes the shard: waits for the lock, raises the epoch row by one and gives it back."""

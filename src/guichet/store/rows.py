@@ -97,6 +97,7 @@ class NewJob(msgspec.Struct, gc=False):
 
 
 RowOp = Insert | Update | Delete | EraseSubject | NewJob
+"""Given away by whoever yields it: its `values` belong to no other operation, and those that follow change them."""
 
 
 class Change(msgspec.Struct, gc=False):
@@ -140,19 +141,20 @@ class Changes:
             old = rows.get(at)
             if isinstance(op, Update):
                 if old is None:
-                    rows[at] = Change(op.table, op.key, org, dict(op.values), dict(op.known), fresh=False)
+                    rows[at] = Change(op.table, op.key, org, op.values, op.known, fresh=False)
                 elif old.values is not None:
                     old.values.update(op.values)
-                    old.known.update(op.known)
+                    old.known = {**old.known, **op.known}
             elif isinstance(op, Insert):
-                values = dict(zip(op.table.key, op.key, strict=True))
-                values.update(op.values)  # type: ignore[arg-type]
+                values = op.values
+                for column, value in zip(op.table.key, op.key, strict=True):
+                    values[column] = value
                 replaced = old is not None and not (old.fresh and not old.replaced)
-                rows[at] = Change(op.table, op.key, org, values, {}, fresh=True, replaced=replaced)  # type: ignore[arg-type]
+                rows[at] = Change(op.table, op.key, org, values, {}, fresh=True, replaced=replaced)
             elif old is not None and old.fresh and not old.replaced:
                 del rows[at]
             else:
-                known = dict(old.known, **op.known) if old is not None else dict(op.known)
+                known = {**old.known, **op.known} if old is not None else op.known
                 rows[at] = Change(op.table, op.key, org, None, known, fresh=False)
 
     def _erase(self, subject: str) -> None:

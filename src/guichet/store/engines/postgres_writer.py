@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import asyncpg
 import msgspec
@@ -51,6 +51,8 @@ Form = Callable[[Arguments], Arguments]
 class PostgresWriter:
     """`port.Writer` on PostgreSQL. When the connection breaks during a commit nobody knows whether it happened;
     the leader reads the log again, and the commands' keys make the retry safe."""
+
+    overlaps: ClassVar[bool] = True
 
     def __init__(self, url: str, jobs: Wake) -> None:
         self._url = url

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
+from typing import ClassVar
 
 import msgspec
 from pysqlite3 import dbapi2 as sqlite3
@@ -46,6 +47,8 @@ def _erase(db: sqlite3.Connection, tables: Iterable[str], subjects: Sequence[str
 
 class SqliteWriter:
     """`port.Writer` on SQLite. Its methods never wait: between BEGIN and COMMIT nothing else runs on the loop."""
+
+    overlaps: ClassVar[bool] = False
 
     def __init__(self, db: sqlite3.Connection, jobs: Wake, checkpointer: Checkpointer) -> None:
         self._db = db
