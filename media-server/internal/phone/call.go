@@ -65,6 +65,7 @@ type Call struct {
 	rec       record
 	attached  bool
 	over      bool                // Left was told
+	ended     chan struct{}       // closed with it
 	offering  bool                // an offer of ours is under way (re-INVITE or UPDATE)
 	saying    bool                // our description says hold
 	holdTries int                 // that were answered by "not now"
@@ -89,7 +90,7 @@ type Call struct {
 func (s *Server) newCall(id string, t *trunk) *Call {
 	now := time.Now()
 	return &Call{
-		s: s, id: id, trunk: t, acks: map[uint32]*ackWait{}, acts: make(chan string, 4), rejected: make(chan protocol.Ending, 1),
+		s: s, id: id, trunk: t, ended: make(chan struct{}), acks: map[uint32]*ackWait{}, acts: make(chan string, 4), rejected: make(chan protocol.Ending, 1),
 		renewed: now, beginAt: now, qualAt: now, pracks: make(chan *sip.Request, 4),
 		rec: record{ID: id, Trunk: t.ID},
 	}
@@ -171,13 +172,13 @@ func (c *Call) set(state string, event protocol.Event) bool {
 	return true
 }
 
-// attach gives the leg to the mixer, once.
+// attach gives the leg to the mixer, once: under the lock, so that a call which ends in this moment is detached after
+// it and not before.
 func (c *Call) attach() {
 	c.mu.Lock()
-	first := !c.attached && !c.over
-	c.attached = c.attached || first
-	c.mu.Unlock()
-	if first {
+	defer c.mu.Unlock()
+	if !c.attached && !c.over {
+		c.attached = true
 		c.s.deps.Attach(c.leg)
 	}
 }
@@ -191,6 +192,7 @@ func (c *Call) leave(who, cause string, code int, bye bool) (first, up bool) {
 		return false, false
 	}
 	c.over = true
+	close(c.ended)
 	up = c.rec.State == answered || c.rec.State == held
 	attached := c.attached
 	if bye {

@@ -72,14 +72,15 @@ func (c *Call) established(invite *sip.Request, res *sip.Response, tx sip.Client
 			c.hangUpFork(again, invite, !known)
 		}
 	})
-	c.s.ack(&d, invite)
 	c.mu.Lock()
 	c.rec.Dialog.RemoteTag, c.rec.Dialog.Routes = d.RemoteTag, d.Routes
 	c.rec.Dialog.Target, c.rec.Dialog.Source = d.Target, d.Source
 	c.rec.Number = c.out.number
 	c.rec.Invite, c.rec.Updates = "", lists(res, "Allow", "UPDATE")
 	over := c.over
+	c.keepLocked() // before the ACK: a call that we acknowledge is one that a restart hangs up
 	c.mu.Unlock()
+	c.s.ack(&d, invite)
 	if over { // it was given up meanwhile
 		c.bye()
 		return

@@ -88,9 +88,9 @@ type challenger struct {
 }
 
 type usedNonce struct {
-	count  uint32
-	until  time.Time
-	branch string // of the request that used the count: the same one again is no replay
+	count   uint32
+	until   time.Time
+	request string // that used the count: the same one again is no replay
 }
 
 func newChallenger() *challenger {
@@ -147,13 +147,18 @@ func (c *challenger) verify(req *sip.Request, trunk protocol.Trunk, realm string
 	if err != nil || subtle.ConstantTimeCompare([]byte(want.Response), []byte(given.Response)) != 1 {
 		return false, false, "digest"
 	}
-	if !c.use(given.Nonce, count, branch(req), now) {
+	if !c.use(given.Nonce, count, identity(req), now) {
 		return false, false, "replay"
 	}
 	return true, false, ""
 }
 
-func (c *challenger) use(nonce string, count uint32, branch string, now time.Time) bool {
+// identity tells a request from every other one, also from one that has copied its branch.
+func identity(req *sip.Request) string {
+	return strings.Join([]string{branch(req), req.CallID().Value(), req.CSeq().Value(), req.From().Value(), req.Recipient.String()}, "\n")
+}
+
+func (c *challenger) use(nonce string, count uint32, request string, now time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.used) >= maxNonces {
@@ -167,9 +172,9 @@ func (c *challenger) use(nonce string, count uint32, branch string, now time.Tim
 		}
 	}
 	before, seen := c.used[nonce]
-	if seen && count <= before.count && (branch == "" || branch != before.branch) || count == 0 {
+	if seen && count <= before.count && request != before.request || count == 0 {
 		return false
 	}
-	c.used[nonce] = usedNonce{count: count, until: now.Add(nonceLife), branch: branch}
+	c.used[nonce] = usedNonce{count: count, until: now.Add(nonceLife), request: request}
 	return true
 }

@@ -24,6 +24,9 @@ const (
 var emergency = []string{"112", "15", "17", "18", "114", "115", "116", "119", "196", "191",
 	"999", "911", "117", "118", "144", "110", "000", "120"}
 
+// separators may stand in a number for the eye (RFC 3966).
+var separators = strings.NewReplacer("-", "", ".", "", "_", "")
+
 // limits keeps one trunk within what its document allows. It outlives a change of that document.
 type limits struct {
 	mu      sync.Mutex
@@ -206,11 +209,15 @@ func (l *limits) price(number string) (float64, bool) {
 
 // longest finds the longest prefix of a number. "+33" and "33" are the same prefix of an international
 // number (+33..., 0033...); a number written otherwise (an extension, a national one) has only prefixes
-// written without +, digit by digit.
+// written without +, digit by digit. What only separates digits is skipped, as carriers skip it; and no country
+// begins with 0, so that a number with more zeros is no national one in disguise.
 func longest(number string, prefixes func(func(string) bool)) (string, bool) {
-	digits, international := strings.CutPrefix(number, "+")
+	digits, international := strings.CutPrefix(separators.Replace(number), "+")
 	if rest, ok := strings.CutPrefix(digits, "00"); ok && !international {
 		digits, international = rest, true
+	}
+	if international && strings.HasPrefix(digits, "0") {
+		return "", false
 	}
 	best, found := "", false
 	for prefix := range prefixes {

@@ -331,8 +331,8 @@ func (c *Call) take(body []byte) (held bool, err error) {
 	return c.apply(agreed)
 }
 
-// redirect follows a 3xx to the first number in it that this trunk may dial. The address in it is not
-// followed: our call still goes to the trunk's peer.
+// redirect follows a 3xx to the first number in it that this trunk may dial, never to an emergency number. The
+// address in it is not followed: our call still goes to the trunk's peer.
 func (c *Call) redirect(res *sip.Response) bool {
 	if len(c.out.visited) > maxRedirects {
 		return false
@@ -348,7 +348,7 @@ func (c *Call) redirect(res *sip.Response) bool {
 		}
 		next := c.out.dial
 		next.Number = number
-		if slices.Contains(c.out.visited, number) || next.Check() != nil || c.trunk.limits.allowed(number, time.Now()) != nil {
+		if slices.Contains(c.out.visited, number) || isEmergency(number) || next.Check() != nil || c.trunk.limits.allowed(number, time.Now()) != nil {
 			continue
 		}
 		c.out.visited, c.out.number = append(c.out.visited, number), number

@@ -190,14 +190,20 @@ func (c *Call) takeAnswer(res *sip.Response) error {
 	return nil
 }
 
-// inviteOnce runs one INVITE transaction of a running call, its ACK included.
+// inviteOnce runs one INVITE transaction of a running call, its ACK included. A far side that says that it tries, and
+// no more, is not there.
 func (c *Call) inviteOnce(req *sip.Request) (*sip.Response, error) {
 	tx, err := c.s.begins(c.s.ctx, req)
 	if err != nil {
 		return nil, err
 	}
+	giveUp := time.NewTimer(sip.Timer_B)
+	defer giveUp.Stop()
 	for {
 		select {
+		case <-giveUp.C:
+			tx.Terminate()
+			return nil, fmt.Errorf("send INVITE: %w", errNoAnswer)
 		case res := <-tx.Responses():
 			if res.IsProvisional() {
 				continue

@@ -112,6 +112,9 @@ func (in *incoming) serve() {
 		case <-in.cancelled:
 			c.leave("them", "cancelled", 487, false)
 			return
+		case <-c.ended: // the caller gave up with BYE
+			s.reply(in.req, in.tx, 487)
+			return
 		case <-in.tx.Done():
 			c.leave("network", "connection_lost", 0, false)
 			return
@@ -187,6 +190,9 @@ func (in *incoming) answer() {
 	case <-in.cancelled:
 		c.leave("them", "cancelled", 487, false)
 		return
+	case <-c.ended:
+		s.reply(in.req, in.tx, 487)
+		return
 	default:
 	}
 	seq := in.req.CSeq().SeqNo
@@ -199,6 +205,7 @@ func (in *incoming) answer() {
 	c.mu.Lock()
 	c.rec.Invite = ""
 	c.renewed = time.Now()
+	c.rec.Timer.Renewed = c.renewed.UnixMilli()
 	c.mu.Unlock()
 	c.attach()
 	c.set(answered, protocol.Event{Kind: protocol.Answered, Codec: c.codec()})

@@ -58,7 +58,8 @@ type Server struct {
 	trunksMu  sync.Mutex // orders SetTrunks
 	sourcesMu sync.Mutex // orders renewSources
 	trunksDoc protocol.Trunks
-	spends    map[string]spend // of trunks, as they were kept
+	spends    map[string]spend   // of trunks, as they were kept
+	gone      map[string]*limits // of trunks that were taken away since
 
 	draining atomic.Bool // new calls are refused
 
@@ -105,7 +106,7 @@ func New(cfg config.Config, deps Deps) (*Server, error) {
 	}
 	s := &Server{
 		cfg: cfg, deps: deps, log: deps.Log, ports: ports, asks: newChallenger(), asked: newPace(), timing: defaultTiming(),
-		networks: map[string]*network{}, spends: map[string]spend{},
+		networks: map[string]*network{}, spends: map[string]spend{}, gone: map[string]*limits{},
 		calls: map[string]*Call{}, dialogs: map[string]*Call{}, origins: map[string]*Call{}, past: map[string]bool{}, dirty: map[*Call]bool{},
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())

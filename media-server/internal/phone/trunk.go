@@ -165,6 +165,9 @@ func (s *Server) takeTrunks(doc protocol.Trunks) error {
 		if before != nil {
 			l = before.limits
 			l.set(each)
+		} else if gone := s.gone[each.ID]; gone != nil { // it was taken away meanwhile: what it spent is spent
+			l = gone
+			l.set(each)
 		} else {
 			l.spend = s.spends[each.ID]
 		}
@@ -178,6 +181,9 @@ func (s *Server) takeTrunks(doc protocol.Trunks) error {
 	s.trunks.Store(&next)
 	s.renewSources()
 	for id, before := range *old {
+		if next[id] == nil {
+			s.gone[id] = before.limits
+		}
 		if next[id] != before && before.stop != nil {
 			before.stop()
 		}
