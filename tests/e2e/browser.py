@@ -15,7 +15,7 @@ import json
 import os
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +175,11 @@ class Page:
         """Exceptions, console errors and warnings, answers of 500 and above since it was asked last."""
         found: list[str] = self._browser.ask(faults=self._page)
         return found
+
+    def crash(self) -> None:
+        """Its process ends at once, without a word to anybody."""
+        with suppress(AssertionError):  # which is what the browser says about it
+            self._browser.ask(on=self._page, do=[["goto", "chrome://crash"]])
 
     def close(self) -> None:
         self._browser.ask(close=self._context)
