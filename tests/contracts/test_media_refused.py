@@ -13,7 +13,7 @@ from guichet.kit.errors import Refused, invalid
 from guichet.kit.tasks import Supervisor
 from guichet.media.drivers.fake import FakeMedia
 from guichet.media.plane import Event, Room, Trunk
-from guichet.media.tables import TRUNK
+from guichet.media.tables import RECORDING, TRUNK
 from guichet.server.settings import ProcessSettings
 from tests.contracts.test_media_link import Voice
 from tests.support.waiting import wait_until
@@ -115,6 +115,14 @@ async def test_an_endpoint_leaves_one_room_where_it_enters_another(voice: Voice)
     await voice.do("set_rooms", rooms={"two": {"endpoints": ["b"]}})
     await voice.do("open_room", room="three", customer="c1")
     await voice.do("set_rooms", rooms={"three": {"endpoints": ["a"]}})
+
+
+async def test_a_recording_that_cannot_be_read_ends_no_call(voice: Voice) -> None:
+    await voice.room()
+    voice.media.records("room", "r1", "x" * 300, "0" * 64, 1, 1)  # the system refuses even to look for it
+    row = await wait_until(lambda: voice.row(RECORDING, "r1"), "the failure is known")
+    assert row["failed"] == "file_unreadable"
+    await voice.until_state(voice.media.far_calls("org.carrier", "+33611000000", "+33199000000"), "offered")
 
 
 async def test_a_call_that_is_silent_was_answered(voice: Voice) -> None:

@@ -51,15 +51,24 @@ class Recordings:
 
     async def _keep(self, event: Event, org: str, customer: str) -> None:
         failed, blob, size = event.cause, "", 0
-        file = self._file(event)
+        file: Path | None = None
         if event.kind == "recording_ready":
-            if file is None or not file.is_file():
-                failed = "file_missing"
-            elif await asyncio.to_thread(_sha256, file) != event.sha256:
-                failed = "file_changed"
-            else:
-                failed = ""
-                blob, size = await self._edge.blobs.put(customer, _pieces(file))
+            try:
+                file = self._file(event)
+                if file is None or not file.is_file():
+                    failed = "file_missing"
+                elif await asyncio.to_thread(_sha256, file) != event.sha256:
+                    failed = "file_changed"
+                else:
+                    failed = ""
+                    blob, size = await self._edge.blobs.put(customer, _pieces(file))
+            except Refused:
+                raise
+            except (
+                OSError
+            ) as error:  # of this file alone: it stays, and is told again when the media server starts
+                log.warning("a recording cannot be read", recording=event.recording, error=error.strerror)
+                failed = "file_unreadable"
         kept = KeepRecording(
             room=event.room, recording=event.recording, blob=blob, sha256=event.sha256 if blob else "", size=size,
             millis=event.millis if blob else 0, failed=(failed or "failed")[:64] if not blob else "",
