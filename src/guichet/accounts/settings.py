@@ -97,6 +97,7 @@ TrunkRef = Annotated[Ref, To("trunk")]
 Cidr = Annotated[str, StringConstraints(max_length=64), AfterValidator(_cidr)]
 E164 = Annotated[str, StringConstraints(max_length=40), AfterValidator(_e164)]
 TrunkSecret = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{0,64}$"), Secret("trunk")]
+SipName = Annotated[str, StringConstraints(pattern=r"^[ !#-;=?-\[\]-~]{0,100}$")]
 Prefix = Annotated[str, StringConstraints(pattern=r"^\+\d{1,14}$")]
 TimeZone = Annotated[str, StringConstraints(min_length=1, max_length=80), AfterValidator(_time_zone)]
 Day = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d\d-\d\d$"), AfterValidator(_date)]
@@ -291,11 +292,13 @@ class Trunk(Settings):
     transport: Literal["udp", "tcp", "tls"] = "udp"
     encrypted: bool = False
     allow: Annotated[list[Cidr], Field(max_length=64)] = []
-    domain: Annotated[str, StringConstraints(max_length=200)] = ""
-    username: Annotated[str, StringConstraints(max_length=100)] = ""
+    domain: Annotated[
+        str, StringConstraints(pattern=r"^([A-Za-z0-9]([A-Za-z0-9.:-]{0,198}[A-Za-z0-9])?)?$")
+    ] = ""
+    username: SipName = ""
     secret: TrunkSecret = ""
     register_with_it: bool = False
-    in_username: Annotated[str, StringConstraints(max_length=100)] = ""
+    in_username: SipName = ""
     in_secret: TrunkSecret = ""
     codecs: Annotated[list[Literal["G722", "PCMA", "PCMU"]], Field(min_length=1, max_length=3)] = [
         "G722",
@@ -314,6 +317,16 @@ class Trunk(Settings):
     def _consistent(self) -> Trunk:
         if self.encrypted and self.transport != "tls":
             raise ValueError("encrypted calls need the transport tls: their keys travel in its messages")
+        if not 0 < int(self.peer.rpartition(":")[2]) < 65_536:
+            raise ValueError("the peer's port is 1 to 65535")
+        if self.register_with_it and not self.username:
+            raise ValueError("a registration needs a username")
+        if bool(self.in_username) != bool(self.in_secret):
+            raise ValueError("in_username and in_secret go together")
+        if len(set(self.codecs)) < len(self.codecs):
+            raise ValueError("name each codec once")
+        if 0 < self.session_seconds < 90 or 0 < self.options_seconds < 5:
+            raise ValueError("session_seconds is 0 or at least 90, options_seconds 0 or at least 5")
         if self.spend_per_day and not self.prices:
             raise ValueError("a limit of spend needs prices")
         return self

@@ -187,3 +187,29 @@ def test_every_kind_has_a_form_that_says_what_it_refers_to() -> None:
     ]
     for model in KINDS.values():
         assert model.model_json_schema()["additionalProperties"] is False
+
+
+TRUNK = {"name": "Carrier", "peer": "sip.example.net:5060", "allow": ["192.0.2.0/24"], "countries": ["+33"]}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"peer": "sip.example.net:0"},
+        {"peer": "sip.example.net:70000"},
+        {"domain": "not a host"},
+        {"username": 'ab"12'},
+        {"register_with_it": True},
+        {"in_username": "pbx"},
+        {"in_secret": "pbx"},
+        {"codecs": ["PCMA", "PCMA"]},
+        {"session_seconds": 60},
+        {"options_seconds": 3},
+        {"encrypted": True},
+    ],
+)
+def test_a_trunk_that_the_media_server_could_not_have_is_not_kept(
+    house: Harness, wrong: dict[str, object]
+) -> None:
+    config(house, "org", "trunk", "good", **TRUNK)
+    assert refused(house, "trunk", "carrier", **{**TRUNK, **wrong}).kind == "invalid"
