@@ -129,8 +129,9 @@ func (m *Mixer) compile(r *room) *roomPlan {
 		out.mixes[i].hearers = append(out.mixes[i].hearers, hearer{slot, listens[endpoint]})
 	}
 	if r.tape != nil {
-		out.tap = &tap{tape: r.tape, paused: r.doc.Recording.Paused, beep: r.beep,
-			left: m.allHere(r, r.doc.Recording.Left), right: m.allHere(r, r.doc.Recording.Right)}
+		left, right := m.allHere(r, r.doc.Recording.Left), m.allHere(r, r.doc.Recording.Right)
+		nobody := len(left)+len(right) == 0 // silence for days would fill the disk
+		out.tap = &tap{tape: r.tape, paused: r.doc.Recording.Paused || nobody, beep: r.beep, left: left, right: right}
 	}
 	return out
 }

@@ -111,6 +111,24 @@ func TestARecordingSurvivesPauseAndRestart(t *testing.T) {
 	refused(t, again.Apply([]protocol.Room{recording(5, false)}), 409, "recording_id", "rooms[0].recording.id")
 }
 
+// TestNobodyIsNotRecorded: a room that stays open when its calls are over, as Guichet is away, fills no disk.
+func TestNobodyIsNotRecorded(t *testing.T) {
+	t.Setenv("PATH", "/nowhere")
+	b := newBed(t)
+	defer b.recorded()()
+	b.port("a", steady(100))
+	b.apply(recording(1, false))
+	b.ticks(20)
+	b.Detach("a")
+	b.ticks(30)
+	b.port("b", steady(15))
+	b.ticks(10)
+	b.apply(full("r", 2, "a", "b", "c"))
+	if e := b.awaitEvent(protocol.RecordingReady, 1); e.Millis != 30*media.FrameMillis || e.PausedMillis != 30*media.FrameMillis {
+		t.Fatalf("%+v", e)
+	}
+}
+
 func TestACallGoesOnWithoutItsRecording(t *testing.T) {
 	folder := t.TempDir()
 	b := newBedIn(t, folder, &memory{})
