@@ -11,9 +11,11 @@ import pytest
 from guichet.kit.clock import SystemClock
 from guichet.kit.errors import Refused, invalid
 from guichet.kit.tasks import Supervisor
+from guichet.media import link
 from guichet.media.drivers.fake import FakeMedia
 from guichet.media.plane import Event, Room, Trunk
 from guichet.media.tables import RECORDING, TRUNK
+from guichet.server.node import Node
 from guichet.server.settings import ProcessSettings
 from tests.contracts.test_media_link import Voice
 from tests.support.waiting import wait_until
@@ -123,6 +125,24 @@ async def test_a_recording_that_cannot_be_read_ends_no_call(voice: Voice) -> Non
     row = await wait_until(lambda: voice.row(RECORDING, "r1"), "the failure is known")
     assert row["failed"] == "file_unreadable"
     await voice.until_state(voice.media.far_calls("org.carrier", "+33611000000", "+33199000000"), "offered")
+
+
+async def test_calls_of_a_server_that_never_comes_back_are_over(
+    tmp_path: Path, database: str, media: Picky, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(link, "STARTING", 0.5)
+    settings = ProcessSettings(data_dir=tmp_path, smtp_port=0, port=0, database_url=database)
+    async with Voice.running(settings, media) as voice:
+        await voice.found()
+        call = voice.media.far_calls("org.carrier", "+33611000000", "+33199000000")
+        await voice.until_state(call, "offered")
+    media.goes()
+    node = await Node.open(settings, plane=media)
+    try:
+        node.work()
+        await Voice(node, media).until_state(call, "over")
+    finally:
+        await node.close()
 
 
 async def test_a_call_that_is_silent_was_answered(voice: Voice) -> None:

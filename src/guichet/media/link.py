@@ -29,6 +29,8 @@ from guichet.store.port import Row
 RETRY = 0.1
 PATIENCE = 2.0
 """Seconds after which a server that does not answer has lost its calls. One that was killed is back in less."""
+STARTING = 10.0
+"""The same while this process has not seen it yet: both may just have been started."""
 PAGE = 100_000
 PARKED = "parked-"
 """So begin the rooms in which the server keeps calls that nobody took; it ends them itself."""
@@ -156,7 +158,7 @@ class Link:
                 if self.condition == "up":
                     log.warning("the media server does not answer")
                     self.condition = "down"
-                if self.condition == "down" and now - gone_since > PATIENCE:
+                if now - gone_since > (PATIENCE if self.condition == "down" else STARTING):
                     await self._reports.lost(await self._endpoints())
             except Gap as gap:
                 log.warning("events of the media server were missed")
