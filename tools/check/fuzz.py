@@ -19,7 +19,8 @@ def main() -> int:
     given = int(sys.argv[1]) if len(sys.argv) > 1 else SOAK if os.environ.get("GUICHET_SOAK") else COUNT
     failed = 0
     for package, target in targets():
-        command = ["go", "test", "-run", "^$", "-fuzz", f"^{target}$", "-fuzztime", f"{given}x", package]
+        command = ["go", "test", "-run", "^$", "-fuzz", f"^{target}$", "-fuzztime", f"{given}x"]
+        command += ["-fuzzminimizetime", "0x", package]  # it may stall for minutes and finds nothing
         done = subprocess.run(
             command, cwd=SOURCE, capture_output=True, text=True, timeout=LIMIT_SECONDS, check=False
         )
