@@ -120,8 +120,8 @@ def _received(
 ) -> None:
     stream, actor = f"conversation/{conversation}", f"visitor:{customer}"
     plain = {
-        "conversation": conversation, "message": message, "n": n, "customer": customer, "client": "shop", "automatic": False,
-        "sent_at": None, "html_blob": None,
+        "conversation": conversation, "message": message, "n": n, "customer": customer, "client": "shop",
+        "automatic": False, "sent_at": None, "html_blob": None,
     }  # fmt: skip
     personal = json({"text": text, "attachments": [], "headers": {}})
     sealed = encrypt(key, personal, f"{ORG}/{stream}/{version}/message.received".encode())

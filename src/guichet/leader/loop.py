@@ -150,6 +150,8 @@ class Leader:
                     await self._sleep()
                     continue
                 await self._batch(batch)
+                if self._flying is not None and self._flying[1].done():
+                    await self._arrive()
                 await self._keep_snapshot()
                 # Side writes of the store share this loop: let them run between two batches.
                 await asyncio.sleep(PAUSE_SECONDS if self._failed else 0)
