@@ -22,6 +22,8 @@ from typing import Self
 
 PACKET_SECONDS = 0.02
 PCMA = 8
+OWN_SECONDS = 0.05
+"""A thread that is so late was held up by the machine: that is weather too, and nobody ordered it."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,8 @@ class _Thread:
     """Work that goes on as long as the block."""
 
     def __init__(self, name: str) -> None:
+        self.held_up: list[float] = []
+        """When the machine held it up, in Unix seconds."""
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
@@ -76,7 +80,7 @@ class Relay(_Thread):
         self.sent = 0
         self.lost: list[float] = []
         """When packets were lost, in Unix seconds."""
-        self._weather = weather
+        self.weather = weather
         self._chance = random.Random(seed)
         self._bad = False
         self._near, self._far = _socket(host), _socket(host)
@@ -106,14 +110,14 @@ class Relay(_Thread):
                 self.lost.append(time.time())
                 continue
             now = time.monotonic()
-            due = now + self._weather.jitter + self._chance.uniform(-1, 1) * self._weather.jitter
-            for at, length in self._weather.stalls:
+            due = now + self.weather.jitter + self._chance.uniform(-1, 1) * self.weather.jitter
+            for at, length in self.weather.stalls:
                 if at <= due - self._began < at + length:
                     due = self._began + at + length
             heapq.heappush(self._held, (due, next(self._numbers), packet))
 
     def _loses(self) -> bool:
-        weather = self._weather
+        weather = self.weather
         recovers = 1 / weather.burst
         turns = recovers if self._bad else weather.loss * recovers / (1 - weather.loss)
         if self._chance.random() < turns:
@@ -121,7 +125,9 @@ class Relay(_Thread):
         return self._bad
 
     def _pass_on(self) -> None:
-        while self._held and self._held[0][0] <= time.monotonic():
+        while self._held and (late := time.monotonic() - self._held[0][0]) >= 0:
+            if late > OWN_SECONDS:
+                self.held_up.append(time.time())
             self._far.sendto(heapq.heappop(self._held)[2], self._server)
 
     def _close(self) -> None:
@@ -154,6 +160,8 @@ class Talker(_Thread):
                 return
             if self._over.is_set():
                 return
+            if time.monotonic() - start - number * self._every > OWN_SECONDS:
+                self.held_up.append(time.time())
             head = struct.pack("!BBHII", 0x80, PCMA, number & 0xFFFF, (number * 160) & 0xFFFFFFFF, 0x7A1C0001)
             self._socket.sendto(head + self._payloads[number % len(self._payloads)], self._to)
 
