@@ -17,7 +17,7 @@ from guichet.media.plane import Event, Room, Trunk
 from guichet.media.tables import RECORDING, TRUNK
 from guichet.server.node import Node
 from guichet.server.settings import ProcessSettings
-from tests.contracts.test_media_link import Voice
+from tests.contracts.test_media_link import CUSTOMER, NUMBER, Voice
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.contract
@@ -117,6 +117,22 @@ async def test_an_endpoint_leaves_one_room_where_it_enters_another(voice: Voice)
     await voice.do("set_rooms", rooms={"two": {"endpoints": ["b"]}})
     await voice.do("open_room", room="three", customer="c1")
     await voice.do("set_rooms", rooms={"three": {"endpoints": ["a"]}})
+
+
+async def test_only_numbers_of_ours_are_shown_and_emergency_numbers_are_dialled(voice: Voice) -> None:
+    call = {"customer": CUSTOMER, "trunk": "carrier"}
+    with pytest.raises(Refused) as refused:
+        await voice.do("dial_endpoint", endpoint="one", number=NUMBER, caller_id="+33199000099", **call)
+    assert refused.value.field == "caller_id"
+    ours = {"name": "Ours", "number": "+33199000099", "trunk": "carrier"}
+    await voice.do("set_config", kind="number", id="ours", value=ours, expected_version=0)
+    await wait_until(lambda: "org.carrier" in voice.media.known_trunks, "the trunk is known")
+    await voice.do("dial_endpoint", endpoint="two", number=NUMBER, caller_id="+33199000099", **call)
+    await wait_until(lambda: "two" in voice.media.endpoints, "it is dialled")
+    with pytest.raises(msgspec.ValidationError):
+        await voice.do("dial_endpoint", endpoint="three", number="0199001234", **call)
+    await voice.do("dial_endpoint", endpoint="four", number="112", **call)
+    await voice.until_state("four", "over")  # this server has no such country
 
 
 async def test_a_recording_that_cannot_be_read_ends_no_call(voice: Voice) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import msgspec
 
 from guichet.accounts.permissions import SYSTEM
-from guichet.accounts.settings import Trunk
+from guichet.accounts.settings import Number, Trunk
 from guichet.customers.part import Customer, not_found
 from guichet.events.base import Fact
 from guichet.events.media import (
@@ -57,12 +57,13 @@ class SetRooms(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DialEndpoint(msgspec.Struct, frozen=True, kw_only=True):
-    """Call a customer over a trunk of the configuration. `number` is E.164; `caller_id` one of our numbers."""
+    """Call a customer over a trunk of the configuration. `number` is E.164, or short as emergency numbers are (no other
+    short one passes the media server); `caller_id` one of our numbers."""
 
     endpoint: Ident
     customer: Ident
     trunk: Ident
-    number: Annotated[str, msgspec.Meta(pattern=r"^\+[1-9]\d{2,14}$")]
+    number: Annotated[str, msgspec.Meta(pattern=r"^(\+[1-9]\d{2,14}|\d{2,4})$")]
     caller_id: Annotated[str, msgspec.Meta(max_length=32)] = ""
     timeout_seconds: Annotated[int, msgspec.Meta(ge=1, le=300)] = 60
     early_media: bool = False
@@ -221,6 +222,9 @@ def dial_endpoint(part: Media, ask: DialEndpoint, now: Now) -> Iterator[Fact]:
     trunk = part.accounts.directory.find(now.org, Trunk, ask.trunk)
     if trunk is None or not trunk.active:
         raise Refused("not_found", "trunk.not_found", "there is no such trunk in use", field="trunk")
+    ours = part.accounts.directory.of(now.org, Number).values()
+    if ask.caller_id and ask.caller_id not in {number.number for number in ours if number.active}:
+        raise invalid("caller_id", "number.not_found", "show a number of the configuration, or none")
     if part.endpoint(ask.endpoint) is None:
         yield EndpointDialled(client=customer.client, **msgspec.structs.asdict(ask))
 
