@@ -109,6 +109,7 @@ func (c *Call) open() error {
 func (c *Call) notices() stream.Notices {
 	return stream.Notices{
 		Digit: func(digit byte, held time.Duration) { c.digit(string(digit), held, "rtp") },
+		Tone:  func(digit byte, held time.Duration) { c.digit(string(digit), held, inband) },
 		Silent: func(silent bool) {
 			c.silent.Store(silent)
 			c.s.deps.Emit(protocol.Event{Kind: protocol.Silent, Endpoint: c.id, On: silent})
@@ -117,9 +118,16 @@ func (c *Call) notices() stream.Notices {
 	}
 }
 
-// digit tells of a key. Gateways that send each key twice, as packets and as INFO, are heard by the first way.
+// inband is the way of digits that are heard in the audio.
+const inband = "inband"
+
+// digit tells of a key. Gateways that send each key twice, as packets and as INFO, are heard by the first way; what was
+// only heard in the audio yields to either, as it may have been no key.
 func (c *Call) digit(digit string, held time.Duration, via string) {
-	if !c.digitsVia.CompareAndSwap(nil, &via) && *c.digitsVia.Load() != via {
+	if way := c.digitsVia.Load(); way == nil || *way == inband {
+		c.digitsVia.CompareAndSwap(way, &via)
+	}
+	if *c.digitsVia.Load() != via {
 		return
 	}
 	c.s.deps.Emit(protocol.Event{Kind: protocol.Digit, Endpoint: c.id, Digit: digit, Millis: held.Milliseconds(), Via: via})

@@ -11,6 +11,7 @@ import (
 	"github.com/pion/rtp"
 	"github.com/pion/srtp/v3"
 
+	"guichet/mediaserver/internal/audio"
 	"guichet/mediaserver/internal/config"
 	"guichet/mediaserver/internal/media"
 	"guichet/mediaserver/internal/protocol"
@@ -216,6 +217,74 @@ func TestSoundBothWaysHoldAndAnotherAddress(t *testing.T) {
 		t.Errorf("quality %+v", e)
 	}
 	h.wait(protocol.Left, id)
+}
+
+// A far side without telephone events sends keys as sound; INFO is believed rather than that.
+func TestKeysInTheSound(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.echo()
+	p := newPeer(t, "udp", h.s, nil)
+	p.codecs = "8"
+	h.put(trunkTo(p))
+	d, id := h.incoming(p)
+	talk := p.talks(h.leg(id))
+	encoder, err := audio.New("PCMA")
+	if err != nil {
+		t.Fatal(err)
+	}
+	press := func() {
+		tone, err := audio.NewTone("0/100,770+1336/120,0/200", false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tick := time.NewTicker(media.FrameMillis * time.Millisecond)
+		defer tick.Stop()
+		for f := (media.Frame{}); tone.Next(&f); <-tick.C {
+			talk.send(8, encoder.Encode(nil, &f), false)
+		}
+	}
+	press()
+	if e := h.wait(protocol.Digit, id); e.Digit != "5" || e.Via != "inband" || e.Millis < 80 || e.Millis > 160 {
+		t.Errorf("digit %+v", e)
+	}
+	d.send("INFO", "Signal=7\r\n", "Content-Type: application/dtmf-relay")
+	p.expect("200 INFO")
+	if e := h.wait(protocol.Digit, id); e.Digit != "7" || e.Via != "info" {
+		t.Errorf("digit %+v", e)
+	}
+	press()
+	h.none(protocol.Digit)
+}
+
+// The answer numbers events otherwise than our offer did, and sends them with our number, as it should.
+func TestEventsOfTwoNumbers(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.echo()
+	p := newPeer(t, "udp", h.s, nil)
+	h.put(trunkTo(p))
+	h.do(h.s.Dial("out", protocol.Dial{Trunk: "carrier", Number: "+33612345678", TimeoutMillis: 5000}))
+	invite := p.expect("INVITE")
+	p.codecs = "8 96"
+	p.reply(invite, 200, "a", strings.ReplaceAll(p.sdp(1), "rtpmap:101", "rtpmap:96"))
+	p.expect("ACK")
+	h.wait(protocol.Answered, "out")
+	talk := p.talks(string(invite.Body()))
+	talk.hears(5)
+	for i, number := range []uint8{101, 96} {
+		for range 3 {
+			talk.send(number, []byte{byte(3 + i), 0x8a, 6, 0x40}, false)
+		}
+		talk.heard(100 * time.Millisecond)
+		if e := h.wait(protocol.Digit, "out"); e.Digit != []string{"3", "4"}[i] || e.Via != "rtp" {
+			t.Errorf("digit %+v", e)
+		}
+	}
+	h.do(h.s.Hold("out", true))
+	if body := string(p.expect("INVITE").Body()); !strings.Contains(body, "rtpmap:101 telephone-event") {
+		t.Errorf("our number changes within the call:\n%s", body)
+	}
 }
 
 func TestSoundGoesOnAfterACrash(t *testing.T) {

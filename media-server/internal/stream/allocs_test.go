@@ -14,7 +14,14 @@ import (
 // The race detector makes pools forget at random, so that these are only true without it.
 
 func TestReceiveAndSayDoNotAllocate(t *testing.T) {
-	c := newClocked(t, phoneFormat)
+	for _, format := range []Format{phoneFormat, {Codec: "PCMA", PT: 8}} {
+		receiveAndSay(t, format)
+	}
+}
+
+func receiveAndSay(t *testing.T, format Format) {
+	t.Helper()
+	c := newClocked(t, format)
 	packet := rtpPacket(8, false, 0, 0, 1, make([]byte, 160))
 	var f media.Frame
 	n := uint32(0)

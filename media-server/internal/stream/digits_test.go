@@ -15,6 +15,7 @@ type clocked struct {
 	*Receiver
 	at     time.Duration
 	digits strings.Builder
+	tones  strings.Builder
 	held   []time.Duration
 	silent []bool
 }
@@ -24,6 +25,7 @@ func newClocked(t testing.TB, format Format) *clocked {
 	c := &clocked{at: time.Second}
 	r, err := NewReceiver(format, Notices{
 		Digit:  func(digit byte, held time.Duration) { c.digits.WriteByte(digit); c.held = append(c.held, held) },
+		Tone:   func(digit byte, _ time.Duration) { c.tones.WriteByte(digit) },
 		Silent: func(silent bool) { c.silent = append(c.silent, silent) },
 	})
 	if err != nil {

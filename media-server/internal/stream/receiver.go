@@ -14,6 +14,9 @@ import (
 type Notices struct {
 	// Digit came as RFC 4733 event: 0-9, *, #, A-D, once for each press.
 	Digit func(digit byte, held time.Duration)
+	// Tone is a digit that was heard in the audio, 0-9, *, #, A-D, in a format that has no events; nil: nobody listens
+	// for them, and they are not muted.
+	Tone func(digit byte, held time.Duration)
 	// Silent: true when no packet came for a second, false when one does again. A side that announced
 	// silence by comfort noise is not silent.
 	Silent func(silent bool)
@@ -48,6 +51,7 @@ type Receiver struct {
 	play   sync.Mutex
 	buffer *jitter.Buffer
 	digits digitReader
+	keypad audio.Keypad
 	heard  time.Duration
 	noise  bool // the last packet announced silence
 	silent bool
@@ -152,6 +156,11 @@ func (r *Receiver) Say(f *media.Frame) bool {
 	r.drain(&told)
 	told.add(r.digits.expire(now))
 	ok := r.buffer.Pop(now, f)
+	var tone byte
+	var pressed time.Duration
+	if r.notices.Tone != nil && r.format.EventPT == 0 {
+		tone, pressed, ok = r.listen(f, ok)
+	}
 	was := r.silent
 	r.silent = !r.noise && now-r.heard > silentAfter
 	is, clock := r.silent, r.codec.ClockRate()
@@ -161,10 +170,29 @@ func (r *Receiver) Say(f *media.Frame) bool {
 			r.notices.Digit(one.key, time.Duration(one.held)*time.Second/time.Duration(clock))
 		}
 	}
+	if tone != 0 {
+		r.notices.Tone(tone, pressed)
+	}
 	if was != is && r.notices.Silent != nil {
 		r.notices.Silent(is)
 	}
 	return ok
+}
+
+// listen looks for digits in what was popped, and silences it where there is one.
+func (r *Receiver) listen(f *media.Frame, said bool) (digit byte, held time.Duration, ok bool) {
+	if !said && !r.keypad.Pressed() {
+		return 0, 0, false
+	}
+	var quiet media.Frame
+	if !said {
+		f = &quiet
+	}
+	digit, held, mute := r.keypad.Next(f)
+	if mute {
+		*f = media.Frame{}
+	}
+	return digit, held, said
 }
 
 // digits are those that ended within one tick.
@@ -189,7 +217,7 @@ func (r *Receiver) drain(told *digits) {
 		if p.restart {
 			r.codec.Reset()
 			r.buffer.Restart(r.codec)
-			r.digits = digitReader{}
+			r.digits, r.keypad = digitReader{}, audio.Keypad{}
 		}
 		if p.kind == event {
 			digit, held := r.digits.packet(p.header, p.payload, p.at)
@@ -228,7 +256,7 @@ func (r *Receiver) change(do func()) {
 	defer r.play.Unlock()
 	r.drain(nil)
 	do()
-	r.digits = digitReader{}
+	r.digits, r.keypad = digitReader{}, audio.Keypad{}
 }
 
 // SetFormat changes what is received, as a new offer and answer agreed on it.
