@@ -235,6 +235,7 @@ async def test_audio_of_a_stranger_is_not_heard_and_counted(house: House, tmp_pa
         intruder = house.studio.speaker(STRANGER, host=stranger.host)
         intruder.speak_to(port)
         neighbour = house.studio.speaker(STRANGER, host=house.carrier.host)
+        neighbour.pretend(anne.speaker)
         neighbour.speak_to(port)
         await ben.speaker.hearing(1.0)
         await ben.speaker.hears({ANNE}, ALL)

@@ -110,10 +110,15 @@ class Speaker:
         self._sequence = 1000
         self._said = 0
         self._keys: list[bytes] = []
+        self._sung: list[bytes] = []
 
     def speak_to(self, port: int, host: str = "127.0.0.1") -> None:
         """Says its tone there from now on."""
         self._far = (host, port)
+
+    def pretend(self, other: Speaker) -> None:
+        """Sends as if it were another, whose numbers it knows: the same stream, a little ahead."""
+        self._source, self._sequence, self._said = other._source, other._sequence + 5, other._said + 800
 
     def press(self, keys: str, milliseconds: int = 160) -> None:
         """Presses keys (RFC 4733), one after the other with a pause of 100 ms."""
@@ -124,6 +129,10 @@ class Speaker:
                 body = struct.pack("!BBH", DIGITS.index(key), (0x80 if last else 0) | 10, length)
                 self._keys.append(bytes([1 if tick == 0 else 0]) + body)
             self._keys += [b""] * 5
+
+    def sing(self, keys: str, milliseconds: int = 120) -> None:
+        """Presses keys that are sent as sound (DTMF)."""
+        self._sung = tones.keys(self.codec, keys, milliseconds, self._every * TICK_MS)
 
     def since(self, mark: int) -> Hearing:
         """What it heard since it had `mark` packets."""
@@ -170,7 +179,8 @@ class Speaker:
         if self._keys:
             self._press(self._keys.pop(0))
         else:
-            payload = self._payloads[number // self._every % len(self._payloads)]
+            here = number // self._every % len(self._payloads)
+            payload = self._sung.pop(0) if self._sung else self._payloads[here]
             self._send(PAYLOADS[self.codec], self._said, payload)
 
     def _press(self, step: bytes) -> None:
