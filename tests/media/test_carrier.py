@@ -19,13 +19,15 @@ from tests.media.support.scenarios import (
     send,
 )  # fmt: skip
 from tests.media.support.server import rtp_block
+from tests.media.support.speaker import Hearing
+from tests.media.support.tones import COLUMNS, LOUD_DB, ROWS
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.e2e
 
 ANNE, BEN, MOVED, MUSIC = 400, 650, 1_050, 2_050
 ALL = (ANNE, BEN, MOVED, MUSIC)
-KEYPAD = (697, 770, 852, 941, 1209, 1336, 1477, 1633)
+KEYPAD = ROWS + COLUMNS
 PROMPTS = {"music.wav": MUSIC}
 
 
@@ -244,6 +246,24 @@ async def test_digits_belong_to_one_leg(house: House) -> None:
     assert not any(line.startswith("got INFO") for line in anne.story)
     assert house.server.events.count("digit", endpoint=b) == 1
     assert '"digit' not in house.server.log(), "digits are not for the log"
+
+
+async def test_keys_that_come_as_sound(house: House) -> None:
+    """Anne's telephone has no events: its keys are told, and who listens hears her, but not them."""
+    anne, a, ben, _ = await talking(house, events=False)
+    mark = len(ben.speaker.packets)
+    anne.speaker.sing("159#")
+    for digit in "159#":
+        await house.server.events.wait_for("digit", endpoint=a, digit=digit, via="inband")
+    await ben.speaker.hears({ANNE}, ALL)
+    heard = [Hearing((packet,), "PCMA") for packet in ben.speaker.since(mark).packets]
+    sounding = [
+        number
+        for number, one in enumerate(heard)
+        if min(max(map(one.level, ROWS)), max(map(one.level, COLUMNS))) > LOUD_DB - 8
+    ]
+    assert len(sounding) <= 2 * 4, f"of four keys of 6 packets, {sounding} sound like keys"
+    assert house.server.events.count("digit", endpoint=a) == 4
 
 
 async def test_a_late_offer(house: House) -> None:

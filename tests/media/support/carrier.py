@@ -177,10 +177,10 @@ class Carrier:
 
     async def calls(
         self, hertz: int, *, sender: str = "+33140000001", to: str = "+33140000099", codecs: Sequence[str] = ("PCMA",),
-        login: Login | None = None, offer: bool = True, ptime: int = 20, moves_to: int = 0,
+        login: Login | None = None, offer: bool = True, ptime: int = 20, moves_to: int = 0, events: bool = True,
     ) -> Phone:  # fmt: skip
-        """A customer calls the server."""
-        phone, audio = self._phone(hertz, lasting_port(), codecs, ptime, moves_to=moves_to)
+        """A customer calls the server; `events`: with a telephone that tells keys by RFC 4733."""
+        phone, audio = self._phone(hertz, lasting_port(), codecs, ptime, moves_to=moves_to, events=events)
         phone.start(
             scenarios.caller(audio, sender=sender, to=to, login=login, offer=offer),
             f"127.0.0.1:{self._server.sip_port}",
@@ -217,11 +217,14 @@ class Carrier:
         *,
         moves_to: int = 0,
         session: str = "",
+        events: bool = True,
     ) -> tuple[Phone, Audio]:
         speaker = self._studio.speaker(hertz, codec=codecs[0], host=self.host, ptime=ptime)
         phone = Phone(self._folder, self.host, port, speaker)
         self._phones.append(phone)
-        audio = Audio(speaker.port, self.host, codecs, ptime=ptime, moves_to=moves_to, session=session)
+        audio = Audio(
+            speaker.port, self.host, codecs, digits=events, ptime=ptime, moves_to=moves_to, session=session
+        )
         return phone, audio
 
 

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 Samples = NDArray[np.int16]
 
+ROWS, COLUMNS = (697, 770, 852, 941), (1209, 1336, 1477, 1633)
+"""Hz of a keypad (DTMF)."""
 LOUD_DB = -12.0
 """Of each tone, below a full-scale sine: four of them together do not clip."""
 HEARD_DB, SILENT_DB = -30.0, -45.0
@@ -26,6 +28,18 @@ def payloads(codec: str, hertz: int, ptime: int = 20) -> tuple[bytes, ...]:
     data = encode(codec, sine(hertz, 3 * RATES[codec], RATES[codec]))
     size = 8 * ptime  # a byte each 125 us, in all three codecs
     return tuple(data[at : at + size] for at in range(0, len(data), size))
+
+
+def keys(codec: str, pressed: str, milliseconds: int, ptime: int = 20) -> list[bytes]:
+    """Keys as they sound (DTMF), each with a pause of 100 ms after it, as RTP payloads."""
+    rate, parts = RATES[codec], []
+    for key in pressed:
+        row, column = divmod("123A456B789C*0#D".index(key), 4)
+        length = rate * milliseconds // 1000
+        parts.append((sine(ROWS[row], length, rate) + sine(COLUMNS[column], length, rate)).astype(np.int16))
+        parts.append(np.zeros(rate // 10, np.int16))
+    data, size = encode(codec, np.concatenate(parts)), 8 * ptime
+    return [data[at : at + size] for at in range(0, len(data), size)]
 
 
 def write_wav(file: Path, hertz: int, seconds: float = 1.0, rate: int = 16000) -> None:
