@@ -219,6 +219,6 @@ async def test_speech_through_a_bad_network(
         assert result.scores[ear] > 0.7, ear
     assert not any(late > before + BACK_MS for late in after), "it stays late after a stall"
     if soak:
-        assert np.isfinite(before), "the machine was too busy to tell"
-        assert after, "the machine was too busy to tell"
-        assert result.median(seconds - 60, seconds) < before + GROWTH_MS, "it grows"
+        at_the_end = result.median(seconds * 2 / 3, seconds)
+        assert np.isfinite([before, at_the_end]).all(), "the machine was too busy to tell"
+        assert at_the_end < before + GROWTH_MS, "it grows"
