@@ -107,7 +107,7 @@ CHAT = (
     "WS /api/webchat/{entry}/socket",
 )  # fmt: skip
 SOCKETS = ("WS /api/desk",)
-VOICE = ("GET /api/trunks", "POST /api/trunks/{trunk}/test-call")
+VOICE = ("GET /api/ice-servers", "GET /api/trunks", "POST /api/trunks/{trunk}/test-call")
 
 OPEN = {
     "GET /": ("/", "leads to the desk"),

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
 from collections.abc import Awaitable
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
-from guichet.kit.clock import SystemClock
+from guichet.kit.clock import SECOND, SystemClock
 from guichet.kit.tasks import Supervisor
 from guichet.media.drivers.fake import FakeMedia
+from guichet.media.turn import GOOD_FOR
 from tests.support.waiting import wait_until
 from tests.support.walls import EVIL, PEOPLE, House
 
@@ -81,3 +86,21 @@ async def test_a_new_password_reaches_the_media_server(tmp_path: Path) -> None:
             assert answer.status_code == 204
             await wait_until(lambda: media.known_trunks["org.zircon"].password == password, "it knows it")  # noqa: B023
     await tasks.close()
+
+
+async def test_ways_to_the_media_server_are_for_who_is_signed_in(tmp_path: Path) -> None:
+    turn: dict[str, Any] = {
+        "turn_urls": "turns:turn.example:443?transport=tcp, turn:turn.example:3478",
+        "turn_secret": "shared",
+    }
+    async with House.running(tmp_path / "data", **turn) as house:
+        (server,) = (await house.http("paul").get("/api/ice-servers")).json()["ice_servers"]
+        assert server["urls"] == ["turns:turn.example:443?transport=tcp", "turn:turn.example:3478"]
+        until, _, who = server["username"].partition(":")
+        assert (int(until) * SECOND, who) == (house.node.clock.now() // SECOND * SECOND + GOOD_FOR, "paul")
+        proof = hmac.new(b"shared", server["username"].encode(), hashlib.sha1).digest()
+        assert server["credential"] == base64.b64encode(proof).decode()
+        assert (await house.http(None).get("/api/ice-servers")).status_code == 401
+        assert (await house.http("paul", Origin=EVIL).get("/api/ice-servers")).status_code == 403
+    async with House.running(tmp_path / "none") as house:
+        assert (await house.http("paul").get("/api/ice-servers")).json() == {"ice_servers": []}

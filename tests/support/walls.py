@@ -115,9 +115,15 @@ class House(DeskCentre):
         *,
         empty: bool = False,
         plane: MediaPlane | None = None,
+        **more: Any,
     ) -> AsyncIterator[House]:
         settings = ProcessSettings(
-            data_dir=folder, smtp_port=0, port=0, database_url=database_url, metrics_token=METRICS_TOKEN
+            data_dir=folder,
+            smtp_port=0,
+            port=0,
+            database_url=database_url,
+            metrics_token=METRICS_TOKEN,
+            **more,
         )
         node = await Node.open(settings, ManualClock(), plane)  # nothing comes due while the walls are tried
         try:

@@ -1,4 +1,4 @@
-"""HTTP of the media stage: how the trunks are, and the test call."""
+"""HTTP of the media stage: how the trunks are, the test call, TURN credentials."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from guichet.accounts.directory import Directory
 from guichet.accounts.door import Door
 from guichet.accounts.permissions import ADMINISTER
 from guichet.accounts.settings import E164, Trunk
+from guichet.kit.clock import Clock
 from guichet.kit.errors import Refused
 from guichet.media.tables import TRUNK
 from guichet.media.testcall import TestCalls
 from guichet.media.trunks import trunk_id
+from guichet.media.turn import Turn
 from guichet.store.port import Reader
 
 
@@ -28,6 +30,8 @@ class Deps:
     directory: Directory
     reader: Reader
     calls: TestCalls | None
+    turn: Turn
+    clock: Clock
 
 
 class TestCallBody(BaseModel):
@@ -48,6 +52,12 @@ class TrunkState(BaseModel):
     since: int | None
 
 
+class IceServers(BaseModel):
+    """What a browser's RTCPeerConnection takes as `iceServers`."""
+
+    ice_servers: list[dict[str, str | list[str]]]
+
+
 class CallOutcome(BaseModel):
     """See `testcall.Outcome`."""
 
@@ -60,11 +70,17 @@ class CallOutcome(BaseModel):
 
 
 def router(deps: Deps) -> APIRouter:
-    """The routes, for administrators, over the trunks of their own organisation."""
-    api = APIRouter(prefix="/api/trunks", tags=["media"])
+    """The routes: trunks for administrators of their own organisation, ways to the media server for everybody."""
+    api = APIRouter(prefix="/api", tags=["media"])
     signed_in = deps.door.signed_in
 
-    @api.get("")
+    @api.get("/ice-servers")
+    async def ice_servers(access: Access = Depends(signed_in)) -> IceServers:
+        """By which one's browser reaches the media server from a closed network, for a shift."""
+        servers = deps.turn.servers(access.agent, deps.clock.now())
+        return IceServers(ice_servers=[msgspec.structs.asdict(server) for server in servers])
+
+    @api.get("/trunks")
     async def trunks(access: Access = Depends(signed_in)) -> list[TrunkState]:
         """How each trunk is."""
         access.need(ADMINISTER)
@@ -75,7 +91,7 @@ def router(deps: Deps) -> APIRouter:
             states.append(TrunkState.model_validate({"trunk": ident, "name": trunk.name, **told}))
         return states
 
-    @api.post("/{trunk}/test-call")
+    @api.post("/trunks/{trunk}/test-call")
     async def test_call(trunk: str, body: TestCallBody, access: Access = Depends(signed_in)) -> CallOutcome:
         """Calls a telephone at hand, and tells how that went; a tone is played to whoever answers."""
         access.need(ADMINISTER)

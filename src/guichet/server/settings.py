@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 Port = Annotated[int, Field(ge=0, le=65_535)]
@@ -56,6 +56,16 @@ class ProcessSettings(BaseSettings):
     """How they reach it, behind an address translation."""
     sip_port: Port = 0
     """Port for telephone trunks, UDP and TCP; 0: no phones."""
+    sip_tls_port: Port = 0
+    """Port for trunks over TLS; 0: none."""
+    sip_certificate: str = ""
+    """File with the certificate chain and its key (PEM) that is shown to them."""
+    sip_authorities: str = ""
+    """File with the authorities (PEM) that vouch for them; empty: the system's."""
+    turn_urls: str = ""
+    """TURN servers for browsers in closed networks, separated by commas: turns:turn.example:443?transport=tcp."""
+    turn_secret: SecretStr = SecretStr("")
+    """The secret that is shared with them (coturn: static-auth-secret)."""
     webrtc_port: Port = 7781
     """Port for browsers' audio and video, UDP and TCP."""
     rtp_ports: Annotated[str, Field(pattern=r"^\d{4,5}-\d{4,5}$")] = "20000-29999"

@@ -15,6 +15,7 @@ from guichet.desk import api as desk
 from guichet.desk.commands import Commands
 from guichet.desk.socket import Desks
 from guichet.media import api as media
+from guichet.media.turn import Turn
 from guichet.routing.policy import policies
 from guichet.server.node import Node
 
@@ -79,12 +80,18 @@ class Web:
             commands=self.commands,
             clock=node.clock,
         )
-        calls = media.Deps(
-            door=self.door, directory=node.directory, reader=store.reader, calls=node.test_calls
+        urls = [url.strip() for url in node.settings.turn_urls.split(",") if url.strip()]
+        voice = media.Deps(
+            door=self.door,
+            directory=node.directory,
+            reader=store.reader,
+            calls=node.test_calls,
+            turn=Turn(urls, node.settings.turn_secret.get_secret_value()),
+            clock=node.clock,
         )
         routes: list[BaseRoute] = [
             *accounts.router(people).routes,
-            *media.router(calls).routes,
+            *media.router(voice).routes,
             *desk.router(reads).routes,
         ]
         routes.append(WebSocketRoute("/api/desk", self.desks))
