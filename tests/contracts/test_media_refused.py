@@ -75,6 +75,26 @@ async def test_a_trunk_that_cannot_be_had_holds_up_no_other(voice: Voice) -> Non
     assert (row["up"], row["cause"]) == (False, "refused: transport")
 
 
+async def test_a_trunk_has_the_numbers_it_is_called_by(voice: Voice) -> None:
+    async def has(*numbers: str) -> None:
+        def known() -> bool:
+            trunk = voice.media.known_trunks.get("org.carrier")
+            return trunk is not None and trunk.numbers == list(numbers)
+
+        await wait_until(known, f"the trunk has {numbers}")
+
+    number = {"name": "Line", "number": NUMBER, "trunk": "carrier"}
+    await voice.do("set_config", kind="trunk", id="b-first", value=FIRST, expected_version=0)
+    await has()
+    await voice.do("set_config", kind="number", id="line", value=number, expected_version=0)
+    await has(NUMBER)
+    assert voice.media.known_trunks["org.b-first"].numbers == []
+    await voice.do(
+        "set_config", kind="number", id="line", value=number | {"active": False}, expected_version=1
+    )
+    await has()
+
+
 async def test_trunks_get_there_though_the_clock_was_set_back(voice: Voice) -> None:
     await wait_until(lambda: "org.carrier" in voice.media.known_trunks, "the trunk is known")
     ahead = (await voice.media.state()).trunks_rev + HOUR  # of a process whose clock was wrong

@@ -19,13 +19,19 @@ func (s *Server) onInvite(req *sip.Request, tx sip.ServerTransaction) {
 		s.onReinvite(req, tx)
 		return
 	}
-	t := s.trunkOf(req)
-	if t == nil {
+	matching := s.trunksOf(req)
+	if len(matching) == 0 {
 		s.refusals.add("", "unknown_source")
 		return
 	}
 	if !whole(req) || req.Contact() == nil {
 		s.reply(req, tx, 400)
+		return
+	}
+	t := owner(matching, req)
+	if t == nil {
+		s.refusals.add("", "unknown_number")
+		s.reply(req, tx, 404)
 		return
 	}
 	if s.merged(req, tx) {
@@ -121,10 +127,7 @@ func (s *Server) invited(req *sip.Request, tx sip.ServerTransaction, t *trunk, l
 func (c *Call) takeInvite(req *sip.Request, localTag string) {
 	from, to, contact := req.From(), req.To(), req.Contact()
 	rec := &c.rec
-	rec.Incoming, rec.From, rec.To = true, userOf(&from.Address), userOf(&req.Recipient)
-	if rec.To == c.trunk.Username || req.Recipient.User == "" {
-		rec.To = userOf(&to.Address) // a registered trunk calls our Contact; the number is in To
-	}
+	rec.Incoming, rec.From, rec.To = true, userOf(&from.Address), c.trunk.called(req)
 	rec.Invite, rec.Seq = req.String(), req.CSeq().SeqNo
 	rec.Updates = lists(req, "Allow", "UPDATE")
 	rec.Dialog = dialog{

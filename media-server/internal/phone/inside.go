@@ -34,7 +34,7 @@ func (s *Server) callOf(req *sip.Request) *Call {
 func (s *Server) within(req *sip.Request, tx sip.ServerTransaction) *Call {
 	c := s.callOf(req)
 	if c == nil {
-		if s.trunkOf(req) == nil {
+		if len(s.trunksOf(req)) == 0 {
 			s.refusals.add("", "unknown_source")
 		} else if !whole(req) {
 			s.reply(req, tx, 400)
@@ -78,7 +78,7 @@ func (s *Server) onBye(req *sip.Request, tx sip.ServerTransaction) {
 
 // onCancel answers a CANCEL whose INVITE is not known (any more); the stack takes the others.
 func (s *Server) onCancel(req *sip.Request, tx sip.ServerTransaction) {
-	if s.trunkOf(req) == nil {
+	if len(s.trunksOf(req)) == 0 {
 		s.refusals.add("", "unknown_source")
 		return
 	}
@@ -91,7 +91,7 @@ func (s *Server) onOptions(req *sip.Request, tx sip.ServerTransaction) {
 		if s.within(req, tx) == nil {
 			return
 		}
-	} else if s.trunkOf(req) == nil {
+	} else if len(s.trunksOf(req)) == 0 {
 		s.refusals.add("", "unknown_source")
 		return
 	}
@@ -101,7 +101,7 @@ func (s *Server) onOptions(req *sip.Request, tx sip.ServerTransaction) {
 
 // onOther refuses what we do not do: REGISTER, SUBSCRIBE, MESSAGE ...
 func (s *Server) onOther(req *sip.Request, tx sip.ServerTransaction) {
-	if s.trunkOf(req) == nil {
+	if len(s.trunksOf(req)) == 0 {
 		s.refusals.add("", "unknown_source")
 		return
 	}

@@ -374,17 +374,8 @@ func TestAddresses(t *testing.T) {
 	}
 }
 
-func TestSharedNetworkFindsTheTrunk(t *testing.T) {
+func TestListenersOpenByTransport(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
-	a, b := newPeer(t, "udp", h.s, nil), newPeer(t, "udp", h.s, nil)
-	h.put(trunkTo(a), trunkTo(b, func(doc *protocol.Trunk) { doc.ID = "second" }))
-	for p, want := range map[*peer]string{a: "carrier", b: "second"} {
-		p.call("1").send("INVITE", p.sdp(1))
-		if e := h.wait(protocol.Offered, ""); e.Trunk != want {
-			t.Errorf("offered by %s, wanted %s", e.Trunk, want)
-		}
-	}
 	if (&sources{byTransport: map[string][]netip.Prefix{"tls": {netip.MustParsePrefix("127.0.0.0/8")}}}).admit("udp", netip.MustParseAddr("127.0.0.1")) {
 		t.Error("a TLS trunk is open over UDP")
 	}

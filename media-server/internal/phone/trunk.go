@@ -228,38 +228,39 @@ func (s *Server) renewSources() {
 
 func (s *Server) trunk(id string) *trunk { return (*s.trunks.Load())[id] }
 
-// trunkOf finds the trunk whose networks a request of no dialog comes from; nil: silence. When several
-// share the address, who signs the request decides, then the peer's port, then the domain that was called.
-func (s *Server) trunkOf(req *sip.Request) *trunk {
+// trunksOf are the trunks whose networks a request comes from; none: silence.
+func (s *Server) trunksOf(req *sip.Request) []*trunk {
 	from, ok := sourceOf(req)
 	if !ok {
 		return nil
 	}
 	transport := sip.NetworkToLower(req.Transport())
-	var best *trunk
-	score := -1
+	var matching []*trunk
 	for _, t := range *s.trunks.Load() {
-		if !t.carries(transport) || !t.lets(from.Addr()) {
-			continue
-		}
-		points := 0
-		if t.InUsername != "" && strings.Contains(header(req, "Authorization"), `"`+t.InUsername+`"`) {
-			points += 8
-		}
-		if addr := t.addr.Load(); addr != nil && netip.AddrPortFrom(*addr, uint16(t.port)) == from {
-			points += 4
-		}
-		if t.Username != "" && req.Recipient.User == t.Username {
-			points += 2
-		}
-		if t.Domain != "" && strings.EqualFold(req.Recipient.Host, t.Domain) {
-			points++
-		}
-		if points > score || points == score && t.ID < best.ID {
-			best, score = t, points
+		if t.carries(transport) && t.lets(from.Addr()) {
+			matching = append(matching, t)
 		}
 	}
-	return best
+	return matching
+}
+
+// points tell how much of a request speaks for the trunk.
+func (t *trunk) points(req *sip.Request) int {
+	points := 0
+	if t.InUsername != "" && strings.Contains(header(req, "Authorization"), `"`+t.InUsername+`"`) {
+		points += 8
+	}
+	from, _ := sourceOf(req)
+	if addr := t.addr.Load(); addr != nil && netip.AddrPortFrom(*addr, uint16(t.port)) == from {
+		points += 4
+	}
+	if t.Username != "" && req.Recipient.User == t.Username {
+		points += 2
+	}
+	if t.Domain != "" && strings.EqualFold(req.Recipient.Host, t.Domain) {
+		points++
+	}
+	return points
 }
 
 // told says once per change that a trunk works or does not.

@@ -14,6 +14,9 @@ type Trunk struct {
 	Transport string `json:"transport"`
 	// Allow are the CIDRs from which this trunk's calls come. Empty or malformed: nothing is let in.
 	Allow []string `json:"allow"`
+	// Numbers are those of ours that are called by this trunk, as +33199001234. Where several trunks are let in from
+	// one address, an incoming call is of the one that has its number, and of nobody when none has.
+	Numbers []string `json:"numbers,omitempty"`
 	// Domain is the host part of our own addresses towards it (From, Contact's user part aside).
 	Domain string `json:"domain,omitempty"`
 	// Username and Password answer its challenges; Register keeps a registration there.

@@ -16,6 +16,7 @@ const (
 	MaxForwards      = 16      // in one room
 	MaxTrunks        = 256
 	MaxAllow         = 64
+	MaxNumbers       = 10_000
 	MaxCountries     = 400
 	MaxPrices        = 2000
 	MaxDigits        = 64

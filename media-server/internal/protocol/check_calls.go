@@ -12,6 +12,7 @@ import (
 var (
 	hostShape   = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.:-]{0,251}[A-Za-z0-9])?$`)
 	prefixShape = regexp.MustCompile(`^\+?[0-9]{1,15}$`)
+	e164Shape   = regexp.MustCompile(`^\+[0-9]{1,15}$`)
 )
 
 // Check refuses trunks out of bounds.
@@ -42,6 +43,7 @@ func (t Trunk) check() *Refusal {
 		unless(hostPort(t.Peer), "peer", "host:port, such as sip.example.net:5060"),
 		oneOf(t.Transport, "transport", "udp", "tcp", "tls"),
 		t.checkAllow(),
+		t.checkNumbers(),
 		unless(t.Domain == "" || hostShape.MatchString(t.Domain), "domain", "a host name or address"),
 		text(t.Username, 128, "username"), text(t.Password, 128, "password"),
 		text(t.InUsername, 128, "in_username"), text(t.InPassword, 128, "in_password"),
@@ -73,6 +75,18 @@ func (t Trunk) checkAllow() *Refusal {
 	for i, cidr := range t.Allow {
 		if _, err := netip.ParsePrefix(cidr); err != nil {
 			return BadField(fmt.Sprintf("allow[%d]", i), "a network such as 203.0.113.0/28 or 2001:db8::/64")
+		}
+	}
+	return nil
+}
+
+func (t Trunk) checkNumbers() *Refusal {
+	if len(t.Numbers) > MaxNumbers {
+		return BadField("numbers", fmt.Sprintf("at most %d", MaxNumbers))
+	}
+	for i, number := range t.Numbers {
+		if !e164Shape.MatchString(number) {
+			return BadField(fmt.Sprintf("numbers[%d]", i), "a number in the international form, such as +33199001234")
 		}
 	}
 	return nil

@@ -97,6 +97,8 @@ func TestBadDocumentsNameFieldAndRemedy(t *testing.T) {
 		{rooms(`,"recording":{"id":"r","left":[],"right":[]}`), "rooms[0].recording.left", new(protocol.Rooms)},
 		{rooms(`,"endpoints":["a"],"video":[{"from":"a","kind":"screen","to":"a"}]`), "rooms[0].video[0].to", new(protocol.Rooms)},
 		{trunk(`,"allow":["192.0.2.1"]`), "trunks[0].allow[0]", new(protocol.Trunks)},
+		{trunk(`,"numbers":["+33199001234","0199001234"]`), "trunks[0].numbers[1]", new(protocol.Trunks)},
+		{trunk(`,"numbers":["+1"` + strings.Repeat(`,"+1"`, 10_000) + `]`), "trunks[0].numbers", new(protocol.Trunks)},
 		{trunk(`,"srtp":"required"`), "trunks[0].srtp", new(protocol.Trunks)},
 		{trunk(`,"register":true`), "trunks[0].username", new(protocol.Trunks)},
 		{trunk(`,"in_username":"a"`), "trunks[0].in_password", new(protocol.Trunks)},

@@ -16,6 +16,7 @@ from guichet.accounts.settings import (
     KINDS,
     Agent,
     EntryPoint,
+    Number,
     OrganisationSettings,
     Queue,
     Settings,
@@ -100,7 +101,7 @@ def found_organisation(part: Accounts, ask: FoundOrganisation, now: Now) -> Iter
 def set_config(part: Accounts, ask: SetConfig, now: Now) -> Generator[Fact, None, Answer]:
     """Answers {version}. Refused: unknown kind, value that does not fit, unknown or inactive references, a stale
     version, an e-mail that a colleague has, the last administrator taken away, something in use taken out, an
-    address that leads to another entry point."""
+    address that leads to another entry point, a number that another organisation has."""
     org = now.org
     if len(msgspec.json.encode(ask.value)) > MAX_VALUE:
         raise invalid("value", "config.too_large", "the value is too large", limit=MAX_VALUE)
@@ -171,6 +172,8 @@ def _fitting(part: Accounts, org: str, ident: str, value: Settings, old: Setting
     if isinstance(value, EntryPoint):
         value = _checked_entry_point(part, org, value)
         _check_addresses(part, org, ident, value)
+    if isinstance(value, Number):
+        _check_number(part, org, value)
     return value
 
 
@@ -231,3 +234,13 @@ def _check_addresses(part: Accounts, org: str, ident: str, value: EntryPoint) ->
             remedy = f"{min(taken)} leads to another entry point already; choose another"
             field = "id" if ident in taken else "settings"
             raise Refused("conflict", "entry_point.taken", remedy, field=field)
+
+
+def _check_number(part: Accounts, org: str, value: Number) -> None:
+    """Where organisations share a carrier, calls go to who has the number: it is one organisation's only."""
+    for other_org, _, other in part.directory.all("number"):
+        if other_org == org or not isinstance(other, Number) or not (value.active and other.active):
+            continue
+        if other.number == value.number:
+            remedy = "this number is in use elsewhere; check it"
+            raise Refused("conflict", "number.taken", remedy, field="number")

@@ -68,7 +68,7 @@ class Link:
                 self._desire([_room({"room": change.key[0], **change.values})])
             elif change.table is ENDPOINT:
                 self._reports.know(str(change.key[0]), None if change.deleted else change.org)
-            elif change.table.name == "config" and change.key[1] == "trunk":
+            elif change.table.name == "config" and change.key[1] in ("trunk", "number"):
                 self.refresh_trunks()
 
     def refresh_trunks(self) -> None:

@@ -85,6 +85,7 @@ class Trunk(Document, frozen=True, kw_only=True):
     peer: Text
     transport: Literal["udp", "tcp", "tls"]
     allow: list[Text]
+    numbers: Annotated[list[Text], msgspec.Meta(max_length=10_000)] = []
     domain: Text = ""
     username: Text = ""
     password: Text = ""

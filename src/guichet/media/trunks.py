@@ -10,6 +10,8 @@ from guichet.store.port import Secrets
 SECRETS = "trunk/"
 """Where in the vault passwords of trunks lie: no other secret can be named by a trunk."""
 REGISTER_SECONDS = 600
+MAX_NUMBERS = 10_000
+"""Of one trunk at the media server: the first of them, rather than no trunk at all."""
 
 
 def trunk_id(org: str, trunk: str) -> str:
@@ -24,14 +26,19 @@ def org_of(trunk: str) -> str:
 
 async def all_trunks(directory: Directory, secrets: Secrets) -> list[Trunk]:
     """Every active trunk of every organisation, with its passwords."""
+    numbers: dict[tuple[str, str], set[str]] = {}
+    for org, _, number in directory.all("number"):
+        if isinstance(number, settings.Number) and number.active:
+            numbers.setdefault((org, number.trunk), set()).add(number.number)
     made = []
     for org, ident, config in directory.all("trunk"):
         if isinstance(config, settings.Trunk) and config.active:
-            made.append(await _trunk(org, ident, config, secrets))
+            theirs = sorted(numbers.get((org, ident), ()))[:MAX_NUMBERS]
+            made.append(await _trunk(org, ident, config, theirs, secrets))
     return made
 
 
-async def _trunk(org: str, ident: str, config: settings.Trunk, secrets: Secrets) -> Trunk:
+async def _trunk(org: str, ident: str, config: settings.Trunk, numbers: list[str], secrets: Secrets) -> Trunk:
     async def secret(name: str) -> str:
         return ((await secrets.get(org, SECRETS + name)) or b"").decode() if name else ""
 
@@ -40,6 +47,7 @@ async def _trunk(org: str, ident: str, config: settings.Trunk, secrets: Secrets)
         peer=config.peer,
         transport=config.transport,
         allow=config.allow,
+        numbers=numbers,
         domain=config.domain,
         username=config.username,
         password=await secret(config.secret),

@@ -213,3 +213,17 @@ def test_a_trunk_that_the_media_server_could_not_have_is_not_kept(
 ) -> None:
     config(house, "org", "trunk", "good", **TRUNK)
     assert refused(house, "trunk", "carrier", **{**TRUNK, **wrong}).kind == "invalid"
+
+
+def test_a_number_is_one_organisations_only(house: Harness) -> None:
+    number = {"name": "Line", "number": "+33199001234", "trunk": "good"}
+    for org in ("org", "other"):
+        config(house, org, "trunk", "good", **TRUNK)
+    config(house, "other", "number", "theirs", **number)
+    error = refused(house, "number", "mine", **number | {"number": "+33 1 99 00 12 34"})
+    assert (error.kind, error.code, error.field) == ("conflict", "number.taken", "number")
+    config(house, "org", "number", "mine", **number, active=False)
+    assert refused(house, "number", "mine", 1, **number).code == "number.taken"
+    config(house, "other", "number", "theirs", 1, **number, active=False)
+    config(house, "org", "number", "mine", 1, **number)
+    config(house, "org", "number", "again", **number)  # over another trunk, for instance

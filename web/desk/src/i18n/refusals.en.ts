@@ -47,6 +47,7 @@ export const refusalsEn = {
   "refused.config.inactive_reference": "What it refers to is not in use any more.",
   "refused.config.other_client": "It belongs to another client.",
   "refused.entry_point.taken": "This address leads to another entry point already.",
+  "refused.number.taken": "This number is in use elsewhere. Check it.",
   "refused.config.client_fixed": "The client cannot be changed afterwards.",
   "refused.agent.email_taken": "Another agent has this e-mail.",
   "refused.agent.last_administrator": "Somebody must remain administrator.",

@@ -48,6 +48,7 @@ export const refusalsFr: Record<keyof typeof refusalsEn, string> = {
   "refused.config.inactive_reference": "Ce qui est désigné n’est plus en service.",
   "refused.config.other_client": "Cela appartient à un autre donneur d’ordre.",
   "refused.entry_point.taken": "Cette adresse mène déjà à un autre point d’entrée.",
+  "refused.number.taken": "Ce numéro est déjà utilisé ailleurs. Vérifiez-le.",
   "refused.config.client_fixed": "Le donneur d’ordre ne peut plus être changé.",
   "refused.agent.email_taken": "Un autre agent a cette adresse.",
   "refused.agent.last_administrator": "Il doit rester un administrateur.",
