@@ -77,7 +77,7 @@ func (c *Call) established(invite *sip.Request, res *sip.Response, tx sip.Client
 	c.rec.Dialog.Target, c.rec.Dialog.Source = d.Target, d.Source
 	c.rec.Number = c.out.number
 	c.rec.Invite, c.rec.Updates = "", lists(res, "Allow", "UPDATE")
-	over := c.over
+	asked, over := c.rec.Timer, c.over
 	c.keepLocked() // before the ACK: a call that we acknowledge is one that a restart hangs up
 	c.mu.Unlock()
 	c.s.ack(&d, invite)
@@ -95,7 +95,7 @@ func (c *Call) established(invite *sip.Request, res *sip.Response, tx sip.Client
 		c.bye() // also when it was given up in this moment, which took its leg away
 		return
 	}
-	c.renew(agreedTimer(res))
+	c.renew(asked.agreed(res))
 	c.trunk.limits.answered(c.id, c.out.number, time.Now())
 	c.attach()
 	if !c.set(answered, protocol.Event{Kind: protocol.Answered, Codec: c.codec()}) {

@@ -160,7 +160,7 @@ func FuzzAnswer(f *testing.F) {
 		s.onStray(res)
 		_ = authorize(invite.Clone(), res, "user", "secret")
 		c.redirect(res)
-		agreedTimer(res)
+		sessionTimer{}.agreed(res)
 		s.granted(c.trunk, res, 60)
 		if res.To() != nil {
 			fork := c.fork(res)

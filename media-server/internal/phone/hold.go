@@ -67,7 +67,7 @@ func (c *Call) rehold() {
 	}
 	switch code := outcome(res, err); code {
 	case 200:
-		c.renew(agreedTimer(res))
+		c.renew(timer.agreed(res))
 		c.heldBack(0)
 	case 481:
 		c.quit("network", "session_expired", code)

@@ -66,9 +66,13 @@ func (t sessionTimer) ask(req *sip.Request, running bool, minSE string) {
 	req.AppendHeader(sip.NewHeader("Min-SE", minSE))
 }
 
-// agreed reads the timer out of a 2xx to a request of ours.
-func agreedTimer(res *sip.Response) sessionTimer {
+// agreed reads the timer out of a 2xx to a request of ours that asked for this one. Where it says nothing the far side
+// knows no timers, and we refresh by ourselves (RFC 4028, 7.2): a call whose BYE was lost would not end else.
+func (t sessionTimer) agreed(res *sip.Response) sessionTimer {
 	interval, params := seconds(header(res, "Session-Expires"))
+	if interval == 0 {
+		return sessionTimer{Interval: t.Interval, Us: true}
+	}
 	return sessionTimer{Interval: interval, Us: params["refresher"] != "uas"}
 }
 
@@ -148,7 +152,7 @@ func (c *Call) refresh() {
 	case err != nil:
 		c.quit("network", "session_expired", 408)
 	case res.IsSuccess():
-		c.renew(agreedTimer(res))
+		c.renew(timer.agreed(res))
 	case res.StatusCode == 408 || res.StatusCode == 481:
 		c.quit("network", "session_expired", res.StatusCode)
 	case res.StatusCode == 422:

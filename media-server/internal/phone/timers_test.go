@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/emiago/sipgo/sip"
+
 	"guichet/mediaserver/internal/protocol"
 )
 
@@ -55,6 +57,36 @@ func TestWeRefreshTheSession(t *testing.T) {
 	p.reply(update, 481, "", "")
 	if e := h.wait(protocol.Left, "leg"); e.Who != "network" || e.Cause != "session_expired" || e.Code != 481 {
 		t.Errorf("left %+v", e)
+	}
+}
+
+// TestWeRefreshThoughTheFarSideKnowsNoTimers: else a call whose BYE was lost would stand for ever.
+func TestWeRefreshThoughTheFarSideKnowsNoTimers(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	quick(h, 10*time.Millisecond)
+	p := newPeer(t, "udp", h.s, nil)
+	h.put(trunkTo(p, func(doc *protocol.Trunk) { doc.SessionSeconds = 100 }))
+	h.outgoing(p, "leg") // its 200 says nothing of a session
+	for range 2 {
+		again := p.expect("INVITE")
+		if header(again, "Session-Expires") != "100;refresher=uac" {
+			t.Errorf("re-INVITE:\n%s", again)
+		}
+		p.reply(again, 200, "", p.sdp(1))
+		p.expect("ACK")
+	}
+	p.reply(p.expect("INVITE"), 481, "", "")
+	if e := h.wait(protocol.Left, "leg"); e.Cause != "session_expired" {
+		t.Errorf("left %+v", e)
+	}
+	for asked, want := range map[sessionTimer]sessionTimer{
+		{}:              {Us: true},                // no timer
+		{Interval: 100}: {Interval: 100, Us: true}, // it refreshed, and does not any more
+	} {
+		if got := asked.agreed(sip.NewResponse(200, "OK")); got != want {
+			t.Errorf("%+v becomes %+v", asked, got)
+		}
 	}
 }
 

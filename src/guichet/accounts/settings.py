@@ -305,7 +305,7 @@ class Trunk(Settings):
         "PCMA",
         "PCMU",
     ]
-    session_seconds: Annotated[int, Field(ge=0, le=7_200)] = 0
+    session_seconds: Annotated[int, Field(ge=0, le=7_200)] = 1_800
     options_seconds: Annotated[int, Field(ge=0, le=3_600)] = 60
     max_calls: Annotated[int, Field(ge=1, le=10_000)] = 30
     max_calls_per_second: Annotated[float, Field(gt=0, le=1_000)] = 5.0
