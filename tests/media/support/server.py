@@ -35,24 +35,47 @@ from tests.support.waiting import wait_until
 TOKEN = "a token of the tests"
 START_SECONDS = 10.0
 LIFE_SECONDS = 3600.0
-FIRST_RTP, LAST_RTP, RTP_PORTS = 20_000, 32_000, 200
+FIRST_RTP, LAST_RTP, RTP_PORTS = 2_000, 12_000, 200
+"""Beside the ports of `lasting_port`, which are looked for by TCP alone."""
 
 Event = dict[str, Any]
 
 
+_ours: dict[int, socket.socket] = {}
+"""Blocks of this process, each with a TCP socket at its first port that keeps other processes away."""
+
+
 def rtp_block() -> int:
-    """The first of RTP_PORTS UDP ports that nobody uses now, and nobody gets by chance while they are free."""
+    """The first of RTP_PORTS UDP ports that nobody uses now, and no other test process gets while they are free."""
     blocks = (LAST_RTP - FIRST_RTP) // RTP_PORTS
     for turn in range(blocks):
         first = FIRST_RTP + (os.getpid() + turn) % blocks * RTP_PORTS
-        try:
-            for port in range(first, first + RTP_PORTS):
-                with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-                    probe.bind(("127.0.0.1", port))
-        except OSError:
-            continue
-        return first
+        if _unused(first) and _reserved(first):
+            return first
     raise AssertionError("no block of UDP ports is free")
+
+
+def _unused(first: int) -> bool:
+    try:
+        for port in range(first, first + RTP_PORTS):
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+                probe.bind(("127.0.0.1", port))
+    except OSError:
+        return False
+    return True
+
+
+def _reserved(first: int) -> bool:
+    if first in _ours:
+        return True
+    mark = socket.socket()
+    try:
+        mark.bind(("127.0.0.1", first))
+    except OSError:
+        mark.close()
+        return False
+    _ours[first] = mark
+    return True
 
 
 class Control:
