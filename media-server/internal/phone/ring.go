@@ -196,17 +196,18 @@ func (in *incoming) answer() {
 	default:
 	}
 	seq := in.req.CSeq().SeqNo
-	wait := c.expectAck(seq)
+	c.mu.Lock()
+	wait := c.expectAckLocked(seq)
+	c.rec.Invite = ""
+	c.renewed = time.Now()
+	c.rec.Timer.Renewed = c.renewed.UnixMilli()
+	c.becomeLocked(answered) // saved first: the caller believes in the call from the 200 on
+	c.mu.Unlock()
 	if err := in.tx.Respond(res); err != nil {
 		c.acked(seq, nil)
 		c.leave("them", "cancelled", 487, false)
 		return
 	}
-	c.mu.Lock()
-	c.rec.Invite = ""
-	c.renewed = time.Now()
-	c.rec.Timer.Renewed = c.renewed.UnixMilli()
-	c.mu.Unlock()
 	c.attach()
 	c.set(answered, protocol.Event{Kind: protocol.Answered, Codec: c.codec()})
 	select {
