@@ -8,7 +8,7 @@ import (
 // What a source must show before it is believed, when it is not the one that SDP named.
 const (
 	packetsKnown   = 3  // in a row, from a network that may send this trunk's media
-	packetsUnknown = 10 // from elsewhere
+	packetsUnknown = 10 // from elsewhere, of a far side behind NAT
 	quietSame      = 200 * time.Millisecond
 	quietOther     = time.Second
 	candidates     = 4
@@ -20,7 +20,8 @@ const (
 //
 //   - The address that SDP named is believed at once, always: the signalling said so.
 //   - Another address is believed before any other was, when it sends a consistent stream (one SSRC, sequence numbers
-//     in a row): 3 packets from a known network, 10 from elsewhere; 1 where SRTP proves that it is the far side.
+//     in a row): 3 packets from a known network; 10 from elsewhere, where SDP named an address that no packet comes from
+//     (a private one: the far side is behind NAT); 1 where SRTP proves that it is the far side.
 //   - Afterwards it may only move as a NAT or a carrier's media server moves it: the same host sends from another
 //     port, the old one being quiet: for 200 ms where the SSRC and the numbers go on, for a second where they do not.
 //     With SRTP any address may, after 200 ms.
@@ -67,7 +68,7 @@ func (l *latch) admit(from netip.AddrPort, h header, now time.Duration, proven b
 		l.source, l.learning, moved = from, false, true
 		l.trying = [candidates]candidate{}
 	default:
-		if l.source.IsValid() && !l.learning {
+		if l.source.IsValid() && !l.learning || !l.near(from.Addr()) && !l.hidden() {
 			l.strangers++
 		}
 		return false, false
@@ -85,8 +86,11 @@ func (l *latch) believe(from netip.AddrPort, h header, now time.Duration, proven
 	case proven && (free || quiet > quietSame):
 		return true
 	case free:
-		if l.near(from.Addr()) {
+		switch {
+		case l.near(from.Addr()):
 			need = packetsKnown
+		case !l.hidden():
+			return false
 		}
 	case from.Addr() != l.source.Addr():
 		return false
@@ -109,6 +113,15 @@ func (l *latch) near(address netip.Addr) bool {
 		}
 	}
 	return false
+}
+
+// shared are the addresses of carriers' NATs (RFC 6598).
+var shared = netip.MustParsePrefix("100.64.0.0/10")
+
+// hidden tells whether SDP named an address that is known behind a NAT only.
+func (l *latch) hidden() bool {
+	a := l.signalled.Addr()
+	return a.IsPrivate() || a.IsLoopback() || a.IsLinkLocalUnicast() || shared.Contains(a)
 }
 
 // try counts the packets in a row of a candidate.

@@ -117,3 +117,34 @@ func TestLatchProven(t *testing.T) {
 		t.Error("the source does not move")
 	}
 }
+
+// TestLatchBelievesFromAnywhereOnlyBehindNAT: who shows an address of the internet sends from it, or from the trunk's
+// networks.
+func TestLatchBelievesFromAnywhereOnlyBehindNAT(t *testing.T) {
+	for address, want := range map[string]int{
+		"10.0.0.7": 10, "172.31.0.7": 10, "192.168.1.7": 10, "100.64.0.7": 10, "100.127.255.7": 10, "127.0.0.1": 10,
+		"169.254.0.7": 10, "fd00::7": 10, "fe80::7": 10, "::ffff:10.0.0.7": 10, "::ffff:192.0.2.7": 0,
+		"192.0.2.7": 0, "100.128.0.7": 0, "172.32.0.7": 0, "2001:db8::7": 0,
+	} {
+		var l latch
+		now := time.Hour
+		l.signal(netip.AddrPortFrom(netip.MustParseAddr(address), 4000), carrier)
+		if got := feed(&l, stranger, 1, 0, 30, &now); got != want {
+			t.Errorf("%s: a stranger is admitted at packet %d (%d is right)", address, got, want)
+		}
+		if want == 0 && l.strangers != 30 {
+			t.Errorf("%s: %d of 30 packets are counted", address, l.strangers)
+		}
+		l = latch{}
+		l.signal(netip.AddrPortFrom(netip.MustParseAddr(address), 4000), carrier)
+		if got := feed(&l, public, 1, 0, 30, &now); got != 3 {
+			t.Errorf("%s: the carrier's network is admitted at packet %d", address, got)
+		}
+	}
+	var held latch // no address was told yet
+	now := time.Hour
+	held.signal(netip.MustParseAddrPort("0.0.0.0:4000"), carrier)
+	if feed(&held, stranger, 1, 0, 30, &now) != 0 {
+		t.Error("a stranger is admitted though no address is known")
+	}
+}

@@ -24,7 +24,7 @@ type Session struct {
 	RemoteRTCP netip.AddrPort `json:"remote_rtcp"`
 	Mux        bool           `json:"mux,omitempty"`
 	// Known are networks from which this trunk's media may come when it does not come from Remote (a far
-	// side behind NAT): the signalling's source, the trunk's CIDRs. They latch after 3 packets, others after 10.
+	// side behind NAT): the signalling's source, the trunk's CIDRs. See latch.
 	Known []netip.Prefix `json:"known,omitempty"`
 	// Send and Receive are the direction as seen from us.
 	Send    bool `json:"send"`
