@@ -108,8 +108,8 @@ func (s *Server) onOther(req *sip.Request, tx sip.ServerTransaction) {
 	s.reply(req, tx, 405, sip.NewHeader("Allow", allowed))
 }
 
-// onStray takes answers without transaction: a 200 to an INVITE of the process before us. It is acknowledged, and
-// hung up when its call is gone.
+// onStray takes answers without transaction: a 200 to an INVITE of the process before us. It is acknowledged, also when
+// our BYE is under way, and hung up when its call is gone.
 func (s *Server) onStray(res *sip.Response) {
 	if !res.IsSuccess() || res.CSeq() == nil || res.CSeq().MethodName != sip.INVITE || res.CallID() == nil ||
 		res.From() == nil || res.To() == nil {
@@ -127,7 +127,7 @@ func (s *Server) onStray(res *sip.Response) {
 	}
 	c.mu.Lock()
 	orphan := c.rec.State == ending && c.rec.Seq == res.CSeq().SeqNo && c.rec.Invite != ""
-	running := !c.over && c.rec.Dialog.RemoteTag == tag(res.To().Params) && res.CSeq().SeqNo <= c.rec.Dialog.LocalSeq
+	ours := c.rec.Dialog.RemoteTag == tag(res.To().Params) && res.CSeq().SeqNo <= c.rec.Dialog.LocalSeq
 	d := c.rec.Dialog
 	c.mu.Unlock()
 	invite := sip.NewRequest(sip.INVITE, sip.Uri{})
@@ -135,7 +135,7 @@ func (s *Server) onStray(res *sip.Response) {
 	switch {
 	case orphan:
 		c.hangUpFork(res, invite, true)
-	case running: // to a re-INVITE of the process before us: without the ACK the far side would hang up
+	case ours: // to an INVITE or re-INVITE of the process before us: without the ACK the far side would hang up
 		c.s.ack(&d, invite)
 	}
 }

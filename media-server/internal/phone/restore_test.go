@@ -1,6 +1,7 @@
 package phone
 
 import (
+	"encoding/json"
 	"strings"
 	"sync"
 	"testing"
@@ -143,6 +144,48 @@ func TestAnswerLostInTheCrashIsSaidAgain(t *testing.T) {
 	d.send("ACK", "")
 	d.send("BYE", "")
 	p.expect("200 BYE")
+}
+
+// TestAnAckLostInTheCrashIsSaidAgain: without it the far side would hang up.
+func TestAnAckLostInTheCrashIsSaidAgain(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	p := newPeer(t, "udp", h.s, nil)
+	h.put(trunkTo(p))
+	h.do(h.s.Dial("out", protocol.Dial{Trunk: "carrier", Number: "+33612345678", TimeoutMillis: 5000}))
+	invite := p.expect("INVITE")
+	p.reply(invite, 200, "a", p.sdp(1))
+	p.expect("ACK")
+	h.wait(protocol.Answered, "out")
+	acknowledged := func() {
+		t.Helper()
+		p.reply(invite, 200, "a", p.sdp(1))
+		ack := p.expect("ACK")
+		if !strings.Contains(ack.To().Value(), "tag=a") || ack.CSeq().SeqNo != invite.CSeq().SeqNo {
+			t.Errorf("ACK:\n%s", ack)
+		}
+	}
+	if n := h.restart(); n != 1 {
+		t.Fatalf("%d calls go on", n)
+	}
+	acknowledged()
+	h.none(protocol.Left)
+
+	h.crash() // once more, as if it had come when the 200 was saved and nothing else
+	var rec record
+	h.do(h.keeper.Each("call", func(_ string, doc json.RawMessage) error { return json.Unmarshal(doc, &rec) }))
+	rec.State = ringing
+	h.do(h.keeper.Keep("call", rec.ID, rec))
+	if n, err := h.s.Restore(); n != 0 || err != nil {
+		t.Fatalf("%d calls go on, %v", n, err)
+	}
+	h.run()
+	bye := p.expect("BYE")
+	acknowledged()
+	p.reply(bye, 200, "", "")
+	if e := h.wait(protocol.Left, "out"); e.Cause != "restart" {
+		t.Errorf("left %+v", e)
+	}
 }
 
 // slowKeeper tells of a call that is saved as answered, and waits before it says that it is.
