@@ -13,9 +13,9 @@ import pytest
 from guichet.kit.errors import Refused
 from guichet.leader import loop
 from guichet.store.port import Away, Batch, DuplicateKey, Entry, Fenced, Full
-from tests.contracts.test_leader import House, house
-from tests.contracts.test_leader import url as url
 from tests.support.counters import Count, Counters
+from tests.support.led import House, house
+from tests.support.led import url as url
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.contract
@@ -232,7 +232,7 @@ async def test_nothing_is_lost_or_doubled_on_bad_days(
         append = h.store.writer.append
 
         async def unlucky(batch: Batch) -> None:
-            await asyncio.sleep(0.002)
+            await asyncio.sleep(0.002)  # lint: allow sleeping-test, a store takes a while
             luck = dice.random()
             if luck < 0.1:
                 raise (Full() if luck < 0.05 else DuplicateKey("command_key_once"))

@@ -281,6 +281,7 @@ async def test_a_redirect_is_followed_at_the_trunk(house: House) -> None:
     ben.do("REDIRECT")
     await ben.lived("refused 302")
     await ben.lived(f"to {REDIRECTED}")
+    await ben.lived("rings")
     ben.do("ANSWER")
     await ben.answered()
     await house.server.events.wait_for("answered", endpoint="out-ben")

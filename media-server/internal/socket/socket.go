@@ -104,6 +104,7 @@ func (s *Server) Serve(w http.ResponseWriter, r *http.Request, id string) {
 	_ = conn.Close(status, why.cause)
 	used()
 	both.Wait()
+	s.forget(l) // who is told that it left finds it nowhere any more
 	s.deps.Emit(protocol.Event{Kind: protocol.Left, Endpoint: id, Who: why.who, Cause: why.cause})
 	if lost, dropped := l.port.lost.Load(), l.port.dropped.Load(); lost+dropped > 0 {
 		s.deps.Log.Warn("a socket was too slow or too fast", "endpoint", id, "lost_ms", lost*media.FrameMillis,
@@ -129,10 +130,16 @@ func (s *Server) enter(l *link) bool {
 }
 
 func (s *Server) leave(l *link) {
-	s.mu.Lock()
-	delete(s.open, l.port.id)
-	s.mu.Unlock()
+	s.forget(l)
 	s.busy.Done()
+}
+
+func (s *Server) forget(l *link) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.open[l.port.id] == l {
+		delete(s.open, l.port.id)
+	}
 }
 
 // HangUp closes a socket; it is a *protocol.Refusal when there is none of this id.
