@@ -195,4 +195,5 @@ async def traffic(run: Running) -> None:
     await wait_until(run.lively, "two chats are done and a mail is answered", timeout=60)
     await run.http.post("/demo/traffic", json={"on": False}, headers=HEADERS)
     assert not (await run.figures())["on"]
-    await wait_until(run.at_home, "simulated agents go offline")
+    # Who could not say so is missed by the centre half a minute later.
+    await wait_until(run.at_home, "simulated agents go offline", timeout=45)

@@ -85,6 +85,10 @@ class Robot:
             "payload": {"presence": "offline"},
         }
         await socket.send(msgspec.json.encode(frame).decode())
+        async with asyncio.timeout(AGAIN_SECONDS):  # a line that is closed at once may take the words with it
+            async for text in socket:
+                if msgspec.json.decode(text).get("id") == "bye":
+                    return
 
     # -- the socket -------------------------------------------------------------------------------------
 
