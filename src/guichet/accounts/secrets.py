@@ -1,7 +1,6 @@
 """Secrets that settings name: an administrator enters one, and nobody is ever shown it again.
 
-In the vault it lies under what it is for and its name ("relay/shop-mail"), so that no name leads to a colleague's
-password hash or to another use's secret. What uses there are, the settings' own schemas say (`settings.Secret`).
+Where it lies, `vault` says; what uses there are, the settings' own schemas (`settings.Secret`).
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Response
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
+from guichet.accounts import vault
 from guichet.accounts.access import Access
 from guichet.accounts.door import Door
 from guichet.accounts.permissions import ADMINISTER
@@ -51,7 +51,7 @@ def routes(
         access.need(ADMINISTER)
         if use not in uses:
             raise Refused("not_found", "not_found", "no settings name a secret for this")
-        return f"{use}/{name}"
+        return vault.place(use, name)
 
     @api.put("/secrets/{use}/{name}", status_code=204)
     async def keep(

@@ -1,17 +1,11 @@
-"""Secrets of entry points. Administrators name them; where they lie in the vault depends on what they are for, so
-that no name leads to a colleague's password hash or to another kind's secret."""
+"""The name of an entry point's secret. Where it lies, `accounts.vault` says."""
 
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import AfterValidator
-
-from guichet.channels.base import Edge
-
-Use = Literal["relay", "identity"]
-"""What a secret is for: our password at a relay; the key by which a shop signs who is logged in."""
 
 
 def _name_alone(name: str) -> str:
@@ -21,8 +15,3 @@ def _name_alone(name: str) -> str:
 
 
 SecretName = Annotated[str, AfterValidator(_name_alone)]
-
-
-async def secret(edge: Edge, org: str, use: Use, name: str) -> bytes | None:
-    """The secret of this name, or None: none is named, or the vault has none."""
-    return await edge.secrets.get(org, f"{use}/{name}") if name else None

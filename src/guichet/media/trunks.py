@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from guichet.accounts import settings
 from guichet.accounts.directory import Directory
+from guichet.accounts.vault import secret
 from guichet.media.plane import Trunk
 from guichet.store.port import Secrets
 
-SECRETS = "trunk/"
-"""Where in the vault passwords of trunks lie: no other secret can be named by a trunk."""
 REGISTER_SECONDS = 600
 MAX_NUMBERS = 10_000
 """Of one trunk at the media server: the first of them, rather than no trunk at all."""
@@ -39,8 +38,8 @@ async def all_trunks(directory: Directory, secrets: Secrets) -> list[Trunk]:
 
 
 async def _trunk(org: str, ident: str, config: settings.Trunk, numbers: list[str], secrets: Secrets) -> Trunk:
-    async def secret(name: str) -> str:
-        return ((await secrets.get(org, SECRETS + name)) or b"").decode() if name else ""
+    async def password(name: str) -> str:
+        return (await secret(secrets, org, "trunk", name) or b"").decode()
 
     return Trunk(
         id=trunk_id(org, ident),
@@ -50,11 +49,11 @@ async def _trunk(org: str, ident: str, config: settings.Trunk, numbers: list[str
         numbers=numbers,
         domain=config.domain,
         username=config.username,
-        password=await secret(config.secret),
+        password=await password(config.secret),
         register=config.register_with_it,
         register_s=REGISTER_SECONDS if config.register_with_it else 0,
         in_username=config.in_username,
-        in_password=await secret(config.in_secret),
+        in_password=await password(config.in_secret),
         codecs=list(config.codecs),
         srtp="required" if config.encrypted else "off",
         session_s=config.session_seconds,

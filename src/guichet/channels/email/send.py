@@ -8,11 +8,11 @@ from typing import Any
 import aiosmtplib
 import structlog
 
+from guichet.accounts.vault import secret
 from guichet.channels.base import Edge, Outgoing, Sent
 from guichet.channels.email.render import render
 from guichet.channels.email.settings import MailOptions, MailSettings, Relay
 from guichet.channels.email.threads import reply_address
-from guichet.channels.secrets import secret
 
 TIMEOUT = 60.0
 """Seconds for each answer of the relay."""
@@ -24,7 +24,7 @@ async def send_mail(message: Outgoing, edge: Edge) -> Sent:
     """One try. "later": the relay is away, busy or not yet set up; "bounced": it does not know the customer."""
     settings: MailSettings = message.settings
     relay = settings.relay or installation_relay(edge.process)
-    password = await secret(edge, message.org, "relay", relay.secret) if relay.user else None
+    password = await secret(edge.secrets, message.org, "relay", relay.secret) if relay.user else None
     try:
         content = render(message)
     except Exception:

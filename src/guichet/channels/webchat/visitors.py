@@ -10,6 +10,7 @@ from typing import Annotated
 
 import msgspec
 
+from guichet.accounts.vault import secret
 from guichet.channels.base import Edge, Entry, Identity
 from guichet.channels.inbound import language_of, open_conversation, register_customer
 from guichet.channels.reading import (
@@ -19,7 +20,6 @@ from guichet.channels.reading import (
     is_known,
     latest_conversation,
 )
-from guichet.channels.secrets import secret
 from guichet.channels.webchat.identity import MAX_TOKEN, Claims, verify
 from guichet.channels.webchat.settings import WebchatSettings
 from guichet.kit.clock import DAY
@@ -131,7 +131,7 @@ async def begin_conversation(edge: Edge, visit: Visit) -> None:
 
 
 async def _claims(edge: Edge, entry: Entry, token: str) -> Claims:
-    key = await secret(edge, entry.org, "identity", entry.settings.identity_secret)
+    key = await secret(edge.secrets, entry.org, "identity", entry.settings.identity_secret)
     if key is None:
         raise Refused(
             "forbidden", "identity.unsupported", "this door knows no shop's signature", field="identity"
