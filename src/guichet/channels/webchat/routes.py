@@ -26,6 +26,7 @@ from guichet.channels.webchat.limits import PerAddress
 from guichet.channels.webchat.presence import Presence
 from guichet.channels.webchat.socket import BURST, PER_SECOND, Talk
 from guichet.channels.webchat.visitors import NAME, OpenRequest, Visit, find_visit, open_visit
+from guichet.kit.body import read_body
 from guichet.kit.errors import HTTP_STATUS, Refused, invalid
 from guichet.kit.limits import Buckets
 
@@ -141,7 +142,7 @@ class Pages:
 
     async def _open(self, request: Request, entry: Entry) -> Response:
         self._opens.check(_address(request))
-        body = await _body(request, MAX_OPEN)
+        body = await read_body(request, MAX_OPEN)
         try:
             asked = msgspec.json.decode(body, type=OpenRequest)
         except (msgspec.MsgspecError, UnicodeError) as error:
@@ -223,15 +224,6 @@ def _preflight(method: str) -> dict[str, str]:
 
 def _address(request: Request) -> str:
     return request.client.host if request.client is not None else ""
-
-
-async def _body(request: Request, limit: int) -> bytes:
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit:
-            raise Refused("too_large", "body.too_large", "send less", field="body", limit=limit)
-    return body
 
 
 def _files(value: object) -> list[dict[str, object]]:

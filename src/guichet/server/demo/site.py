@@ -8,13 +8,14 @@ from collections.abc import Awaitable, Callable
 from functools import cache
 from html import escape
 from importlib import resources
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from guichet.kit.body import decode_body
 from guichet.kit.errors import HTTP_STATUS, Refused, invalid
 from guichet.server.demo.mailbox import MAX_TEXT, OWNER, Letter, Mailbox
 from guichet.server.demo.operator import PASSWORD, PEOPLE, SHOPS, queue_of
@@ -38,7 +39,6 @@ FRONT = ("paul", "claire", "marc")
 """Who can be entered as with one click."""
 MAX_BODY = 2 * MAX_TEXT
 
-T = TypeVar("T")
 Answer = Callable[[Request], Awaitable[Response]]
 
 
@@ -109,7 +109,7 @@ class Site:
         return _answer({"threads": [{"id": t[0].message_id, "letters": t} for t in threads]})
 
     async def _write(self, request: Request) -> Response:
-        asked = _decoded(await _body(request), NewLetter)
+        asked = await decode_body(request, NewLetter, MAX_BODY)
         answers = self._mailbox.find(asked.answers) if asked.answers else None
         if answers is None and not asked.subject.strip():
             raise invalid("subject", "mail.no_subject", "give it a subject")
@@ -131,7 +131,7 @@ class Site:
         return _answer(self._traffic.figures())
 
     async def _switch(self, request: Request) -> Response:
-        if _decoded(await _body(request), Switch).on:
+        if (await decode_body(request, Switch, MAX_BODY)).on:
             self._traffic.start()
         else:
             await self._traffic.stop()
@@ -153,22 +153,6 @@ def _json(answer: Answer) -> Answer:
             return JSONResponse(refused.as_dict(), HTTP_STATUS[refused.kind])
 
     return handle
-
-
-async def _body(request: Request) -> bytes:
-    content = b""
-    async for chunk in request.stream():
-        content += chunk
-        if len(content) > MAX_BODY:
-            raise Refused("too_large", "body.too_large", "send less", limit=MAX_BODY)
-    return content
-
-
-def _decoded(content: bytes, kind: type[T]) -> T:
-    try:
-        return msgspec.json.decode(content, type=kind)
-    except (msgspec.MsgspecError, UnicodeError) as error:
-        raise invalid("body", "body.invalid", str(error)) from error
 
 
 def _answer(value: object) -> Response:

@@ -8,7 +8,6 @@ from contextlib import aclosing
 from importlib import resources
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import uvicorn
@@ -19,6 +18,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from guichet.kit.body import decode_body
 from guichet.kit.clock import SystemClock
 from guichet.kit.errors import HTTP_STATUS, Refused, invalid
 from guichet.kit.ids import new_id
@@ -104,7 +104,7 @@ class Lab:
         )
 
     async def room(self, request: Request) -> Response:
-        wanted = await _body(request, Hearing)
+        wanted = await decode_body(request, Hearing, MAX_BODY)
         self._rev = max(self._rev, await self._put_rev()) + 1
         fields = {name: getattr(wanted, name) for name in Hearing.__struct_fields__}
         await self.plane.put([Room(id=ROOM, rev=self._rev, **fields)])
@@ -114,9 +114,8 @@ class Lab:
         return max((room.rev for room in (await self.plane.state()).rooms if room.id == ROOM), default=0)
 
     async def dial(self, request: Request) -> Response:
-        call = Dial(
-            trunk=TRUNK, number=(await _body(request, Number)).number, caller_id=NUMBER, timeout_ms=30_000
-        )
+        asked = await decode_body(request, Number, MAX_BODY)
+        call = Dial(trunk=TRUNK, number=asked.number, caller_id=NUMBER, timeout_ms=30_000)
         endpoint = f"out-{next(self._calls)}-{new_id()[-6:]}"
         await self.plane.dial(endpoint, call)
         return _json({"endpoint": endpoint})
@@ -126,14 +125,15 @@ class Lab:
         return _json({})
 
     async def play(self, request: Request) -> Response:
-        await self.plane.play(ROOM, await _body(request, Play))
+        await self.plane.play(ROOM, await decode_body(request, Play, MAX_BODY))
         return _json({})
 
     async def act(self, request: Request) -> Response:
         endpoint, act = request.path_params["endpoint"], request.path_params["act"]
         match act:
             case "offer":
-                return _json({"sdp": await self.plane.browser(endpoint, (await _body(request, Offer)).sdp)})
+                offer = await decode_body(request, Offer, MAX_BODY)
+                return _json({"sdp": await self.plane.browser(endpoint, offer.sdp)})
             case "answer":
                 await self.plane.answer(endpoint)
             case "reject":
@@ -141,7 +141,8 @@ class Lab:
             case "hangup":
                 await self.plane.hang_up(endpoint)
             case "digits":
-                await self.plane.digits(endpoint, new_id(), (await _body(request, Digits)).digits)
+                keys = await decode_body(request, Digits, MAX_BODY)
+                await self.plane.digits(endpoint, new_id(), keys.digits)
             case _:
                 raise invalid("act", "lab.unknown_act", "there is no such act")
         return _json({})
@@ -235,15 +236,3 @@ def _file(name: str) -> Response:
 
 def _json(what: object) -> Response:
     return Response(msgspec.json.encode(what), media_type="application/json", headers=HEADERS)
-
-
-async def _body(request: Request, kind: Any) -> Any:  # noqa: ANN401 (a struct of this kind)
-    content = b""
-    async for piece in request.stream():
-        content += piece
-        if len(content) > MAX_BODY:
-            raise Refused("too_large", "request.too_large", "send less at once", limit=MAX_BODY)
-    try:
-        return msgspec.json.decode(content, type=kind)
-    except msgspec.DecodeError as error:
-        raise invalid("body", "request.invalid", str(error)) from error
