@@ -64,9 +64,7 @@ class Recordings:
                     blob, size = await self._edge.blobs.put(customer, _pieces(file))
             except Refused:
                 raise
-            except (
-                OSError
-            ) as error:  # of this file alone: it stays, and is told again when the media server starts
+            except OSError as error:  # of this file alone: it stays, and is told again some day
                 log.warning("a recording cannot be read", recording=event.recording, error=error.strerror)
                 failed = "file_unreadable"
         kept = KeepRecording(

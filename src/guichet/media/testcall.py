@@ -84,9 +84,8 @@ class TestCalls:
             await self._plane.hang_up(endpoint)
             await self._plane.put([Room(id=endpoint, rev=2, closed=True)])
         except Refused as refused:
-            log.warning(
-                "a test call could not be ended", code=refused.code
-            )  # its timeout or its server ends it
+            # Its timeout ends it, or its server.
+            log.warning("a test call could not be ended", code=refused.code)
         finally:
             self._busy.discard(org)
 

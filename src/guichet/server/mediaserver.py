@@ -30,7 +30,6 @@ ALIVE = 0.2
 STEADY = 10.0
 """Seconds after which a start counts as good: the next failure is tried again at once."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 30.0
-GRACE = 5.0
 
 log = structlog.get_logger(__name__)
 

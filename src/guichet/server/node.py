@@ -104,6 +104,7 @@ class Node:
         self.media: Link | None = None
         self.test_calls: TestCalls | None = None
         self._plane = plane
+        self._media_server: MediaServer | None = None
         self.doors: list[Door] = []
         self.open_doors: list[asyncio.Task[None]] = []
         """One that ends with Refused could not be opened: whoever serves this node should say so and stop."""
@@ -159,7 +160,7 @@ class Node:
         """Voice is an effect: nothing waits for it."""
         process, plane = self.media_process, self._plane
         if process is not None:
-            plane = MediaServer(process.url, process.token)
+            plane = self._media_server = MediaServer(process.url, process.token)
             self.supervisor.start("media server", process.run())
         if plane is None:
             return
@@ -185,6 +186,8 @@ class Node:
         if self._leader is not None:
             await asyncio.wait([self._leader])
         await self.supervisor.close()
+        if self._media_server is not None:
+            await self._media_server.close()
         await self.store.close()
         self.thread.stop()
 
