@@ -12,7 +12,7 @@ import asyncio
 from bench.house import ENGINES, place
 from bench.measure import Table, percentile
 from tests.e2e.browser import Browser, running
-from tests.e2e.demonstration import Agent, Demonstration, Visitor
+from tests.e2e.demonstration import Demonstration, taken_chat
 from tests.e2e.latency import measure
 
 MESSAGES = 400
@@ -25,12 +25,7 @@ async def measured(engine: str, browser: Browser, messages: int) -> list[list[st
     """Both directions on one engine."""
     with place(engine) as where:
         async with Demonstration.running(where.folder, where.url) as demo:
-            await demo.clear()
-            visitor, agent = Visitor(browser, demo.url), Agent(browser, demo.url)
-            agent.sign_in()
-            agent.available()
-            visitor.begin(FIRST)
-            agent.accept(FIRST)
+            visitor, agent = await taken_chat(browser, demo, FIRST)
             say, see = (visitor.say, agent.say), (visitor.sees, agent.sees)
             took = measure(visitor.page, agent.page, say, see, WARM_UP + messages)[WARM_UP:]
             visitor.page.close()

@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from bench.measure import Table
-from bench.media_house import Hall, Load, aside, chromium, delays, join, ranked, server_program
+from bench.media_house import Hall, Load, aside, chromium, delays, join, ranked
 from tests.media.support.peer import Peer
 from tests.media.support.peer import program as peer_program
+from tests.media.support.server import media_server_program
 from tests.support.waiting import wait_until
 
 COMMAND = "python -m bench.media"
@@ -72,7 +73,7 @@ async def phones(folder: Path, scale: float) -> list[Table]:
     """Queued, mixed, recorded; then more and more until something gives way."""
     rows: list[list[str]] = []
     notes: list[str] = []
-    async with Hall.running(server_program(), folder) as hall:
+    async with Hall.running(media_server_program(), folder) as hall:
         with Peer.running(peer_program(), hall.server.sip_port, host="127.77.1.1", cores=LAST_CORE) as peer:
             trunk = await hall.trunk(peer)
             rooms = hall.server.control.rooms
@@ -167,7 +168,7 @@ async def trial(hall: Hall, peer: Peer, rows: list[list[str]], what: str, scale:
 async def browsers(folder: Path, scale: float) -> list[Table]:
     """What a browser's leg and a forwarded picture cost; one leg each way is timed."""
     rows = []
-    async with Hall.running(server_program(), folder) as hall:
+    async with Hall.running(media_server_program(), folder) as hall:
         idle = await hall.share(3 * scale)
         with chromium() as page:
             people = [f"web-{number}" for number in range(PEOPLE)]
@@ -217,7 +218,7 @@ async def browsers(folder: Path, scale: float) -> list[Table]:
 
 async def mouth_to_ear(folder: Path, scale: float) -> list[Table]:
     """How long a voice is on its way."""
-    async with Hall.running(server_program(), folder) as hall:
+    async with Hall.running(media_server_program(), folder) as hall:
         port, binary = hall.server.sip_port, peer_program()
         with (
             Peer.running(binary, port, host="127.77.1.2", bursts=True, cores=LAST_CORE) as anne,

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import functools
 import http.server
-import os
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -21,7 +20,6 @@ from tests.e2e import browser
 from tests.e2e.browser import Browser, Page
 from tests.media.support.peer import Peer, Report
 from tests.media.support.server import MediaServer
-from tools.setup import media, steps
 
 T = TypeVar("T")
 
@@ -33,15 +31,6 @@ STEP_SECONDS = 60.0
 """No one step takes so long."""
 AWAY_SECONDS = 0.45
 """What is not heard so long after it was said is missing."""
-
-
-def server_program() -> Path:
-    """The media server as its sources are now, or what GUICHET_MEDIA_PROGRAM names."""
-    if other := os.environ.get("GUICHET_MEDIA_PROGRAM"):
-        return Path(other)
-    with steps.one_at_a_time():
-        media.build()
-    return media.PROGRAM
 
 
 async def aside(step: Callable[..., T], *arguments: object) -> T:

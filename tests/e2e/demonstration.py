@@ -135,3 +135,14 @@ def quiet(*pages: Page) -> list[str]:
     return [
         fault for page in pages for fault in page.faults() if not fault.startswith("error: Failed to load")
     ]
+
+
+async def taken_chat(browser: Browser, demo: Demonstration, words: str) -> tuple[Visitor, Agent]:
+    """An empty centre in which Paul has taken the chat of a visitor who began with these words."""
+    await demo.clear()
+    visitor, paul = Visitor(browser, demo.url), Agent(browser, demo.url)
+    paul.sign_in()
+    paul.available()
+    visitor.begin(words)
+    paul.accept(words)
+    return visitor, paul

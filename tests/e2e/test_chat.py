@@ -9,7 +9,7 @@ import pytest
 
 from bench.measure import percentile
 from tests.e2e.browser import Browser
-from tests.e2e.demonstration import Agent, Demonstration, Visitor, quiet
+from tests.e2e.demonstration import Agent, Demonstration, Visitor, quiet, taken_chat
 from tests.e2e.latency import measure
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.xdist_group("browser"), pytest.mark.timeout(240)]
@@ -105,12 +105,7 @@ AWAY = """() => {
 
 
 async def test_replies_of_an_outage_keep_their_order(browser: Browser, demo: Demonstration) -> None:
-    await demo.clear()
-    visitor, paul = Visitor(browser, demo.url), Agent(browser, demo.url)
-    paul.sign_in()
-    paul.available()
-    visitor.begin(FIRST)
-    paul.accept(FIRST)
+    visitor, paul = await taken_chat(browser, demo, FIRST)
     await demo.kill()
     paul.page.see(".bar[data-tone=warn]")
     paul.page.evaluate(AWAY)
@@ -130,12 +125,7 @@ async def test_replies_of_an_outage_keep_their_order(browser: Browser, demo: Dem
 
 
 async def test_words_typed_during_an_outage_are_said_once(browser: Browser, demo: Demonstration) -> None:
-    await demo.clear()
-    visitor, paul = Visitor(browser, demo.url), Agent(browser, demo.url)
-    paul.sign_in()
-    paul.available()
-    visitor.begin(FIRST)
-    paul.accept(FIRST)
+    visitor, paul = await taken_chat(browser, demo, FIRST)
 
     await demo.kill()
     visitor.say("Vous êtes toujours là ?")

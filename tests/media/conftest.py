@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,17 +9,13 @@ import pytest
 import pytest_asyncio
 
 from tests.media.support.house import House
-from tools.setup import media, steps
+from tests.media.support.server import media_server_program
 
 
 @pytest.fixture(scope="session")
 def media_program() -> Path:
     """The program as the sources are now; GUICHET_MEDIA_PROGRAM names another, for instance with the race detector."""
-    if other := os.environ.get("GUICHET_MEDIA_PROGRAM"):
-        return Path(other)
-    with steps.one_at_a_time():
-        media.build()
-    return media.PROGRAM
+    return media_server_program()
 
 
 @pytest_asyncio.fixture

@@ -17,6 +17,13 @@ import (
 	"guichet/mediaserver/internal/protocol"
 )
 
+// RoomOf is the room in which the endpoint is, or "".
+func (m *Mixer) RoomOf(endpoint string) string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.where[endpoint]
+}
+
 // fakePort says what it is told to, and remembers what it heard.
 type fakePort struct {
 	id    string

@@ -163,13 +163,6 @@ func (m *Mixer) roomsOf(endpoint string) []*room {
 	return nil
 }
 
-// RoomOf is the room in which the endpoint is, or "".
-func (m *Mixer) RoomOf(endpoint string) string {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.where[endpoint]
-}
-
 // Rooms are the rooms as they stand, by id; one that lost an endpoint to another room shows it no more.
 func (m *Mixer) Rooms() []protocol.Room {
 	m.mu.Lock()

@@ -90,9 +90,7 @@ func TestOutgoingCall(t *testing.T) {
 
 func TestCallsOutliveTheirTrunk(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
-	p := newPeer(t, "udp", h.s, nil)
-	h.put(trunkTo(p))
+	h, p := newTrunkHouse(t)
 	d, id := h.incoming(p)
 	out := h.outgoing(p, "out")
 	h.put()

@@ -21,9 +21,7 @@ func parsed(t *testing.T, text string) *sip.Request {
 
 func TestRefusalsAreToldApart(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
-	p := newPeer(t, "udp", h.s, nil)
-	h.put(trunkTo(p))
+	h, p := newTrunkHouse(t)
 	for code, cause := range map[int]string{486: "busy", 480: "not_reachable", 603: "declined", 404: "unknown_number", 500: "failed", 302: "redirected"} {
 		id := "leg-" + cause
 		h.do(h.s.Dial(id, protocol.Dial{Trunk: "carrier", Number: "+33612345678", TimeoutMillis: 5000}))
@@ -37,9 +35,7 @@ func TestRefusalsAreToldApart(t *testing.T) {
 
 func TestNobodyAnswers(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
-	p := newPeer(t, "udp", h.s, nil)
-	h.put(trunkTo(p))
+	h, p := newTrunkHouse(t)
 	dial := protocol.Dial{Trunk: "carrier", Number: "+33612345678", TimeoutMillis: 1000}
 	h.do(h.s.Dial("rings", dial))
 	invite := p.expect("INVITE")
@@ -64,9 +60,7 @@ func TestNobodyAnswers(t *testing.T) {
 
 func TestCancelWaitsAndLosesTheRace(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
-	p := newPeer(t, "udp", h.s, nil)
-	h.put(trunkTo(p))
+	h, p := newTrunkHouse(t)
 	h.do(h.s.Dial("leg", protocol.Dial{Trunk: "carrier", Number: "+33612345678", TimeoutMillis: 5000}))
 	invite := p.expect("INVITE")
 	h.do(h.s.HangUp("leg", protocol.Ending{}))
@@ -89,9 +83,7 @@ func TestCancelWaitsAndLosesTheRace(t *testing.T) {
 
 func TestSecondForkIsHungUp(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
-	p := newPeer(t, "udp", h.s, nil)
-	h.put(trunkTo(p))
+	h, p := newTrunkHouse(t)
 	h.do(h.s.Dial("leg", protocol.Dial{Trunk: "carrier", Number: "+33612345678", TimeoutMillis: 5000, EarlyMedia: true}))
 	invite := p.expect("INVITE")
 	p.reply(invite, 180, "a", "")
@@ -115,9 +107,7 @@ func TestSecondForkIsHungUp(t *testing.T) {
 
 func TestNoAckEndsTheCall(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
-	p := newPeer(t, "udp", h.s, nil)
-	h.put(trunkTo(p))
+	h, p := newTrunkHouse(t)
 	d := p.call("+33170000000")
 	d.send("INVITE", p.sdp(1))
 	id := h.wait(protocol.Offered, "").Endpoint
@@ -133,9 +123,7 @@ func TestNoAckEndsTheCall(t *testing.T) {
 
 func TestReliableProvisionals(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
-	p := newPeer(t, "udp", h.s, nil)
-	h.put(trunkTo(p))
+	h, p := newTrunkHouse(t)
 	d := p.call("+33170000000")
 	d.send("INVITE", p.sdp(1), "Require: 100rel")
 	id := h.wait(protocol.Offered, "").Endpoint
@@ -176,9 +164,7 @@ func TestReliableProvisionals(t *testing.T) {
 
 func TestHoldAndChanges(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
-	p := newPeer(t, "udp", h.s, nil)
-	h.put(trunkTo(p))
+	h, p := newTrunkHouse(t)
 	d, id := h.incoming(p)
 	change := func(body string) message {
 		t.Helper()
@@ -228,9 +214,7 @@ func TestHoldAndChanges(t *testing.T) {
 
 func TestLateOffer(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
-	p := newPeer(t, "udp", h.s, nil)
-	h.put(trunkTo(p))
+	h, p := newTrunkHouse(t)
 	d := p.call("+33170000000")
 	d.send("INVITE", "")
 	id := h.wait(protocol.Offered, "").Endpoint
@@ -259,9 +243,7 @@ func TestLateOffer(t *testing.T) {
 
 func TestSDPBesideOtherParts(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
-	p := newPeer(t, "udp", h.s, nil)
-	h.put(trunkTo(p))
+	h, p := newTrunkHouse(t)
 	body := "--b\r\nContent-Type: application/isup\r\n\r\n\x01\x02\r\n--b\r\nContent-Type: application/sdp\r\n\r\n" + p.sdp(1) + "--b--\r\n"
 	d := p.call("+33170000000")
 	d.send("INVITE", body, `Content-Type: multipart/mixed;boundary="b"`)
@@ -313,9 +295,7 @@ func TestRoutesAreFollowed(t *testing.T) {
 
 func TestRedirect(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
-	p := newPeer(t, "udp", h.s, nil)
-	h.put(trunkTo(p))
+	h, p := newTrunkHouse(t)
 	dial := protocol.Dial{Trunk: "carrier", Number: "+33612345678", TimeoutMillis: 5000}
 	h.do(h.s.Dial("leg", dial))
 	p.reply(p.expect("INVITE"), 302, "x", "", "Contact: <sip:+4470000@evil.example>, <sip:+33199@evil.example:5099>")

@@ -56,9 +56,7 @@ func TestCredentialsOfOneCallOpenNoOther(t *testing.T) {
 // TestNobodyIsSentToAnEmergencyNumber by a far side that redirects.
 func TestNobodyIsSentToAnEmergencyNumber(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
-	p := newPeer(t, "udp", h.s, nil)
-	h.put(trunkTo(p))
+	h, p := newTrunkHouse(t)
 	h.do(h.s.Dial("leg", protocol.Dial{Trunk: "carrier", Number: "+33612345678", TimeoutMillis: 5000}))
 	invite := p.expect("INVITE")
 	p.reply(invite, 302, "a", "", "Contact: <sip:112@192.0.2.1>")

@@ -214,6 +214,15 @@ func (h *house) none(kind string) {
 	}
 }
 
+// newTrunkHouse is a house whose one trunk leads to a peer over UDP.
+func newTrunkHouse(t *testing.T) (*house, *peer) {
+	t.Helper()
+	h := newHouse(t)
+	p := newPeer(t, "udp", h.s, nil)
+	h.put(trunkTo(p))
+	return h, p
+}
+
 // trunk makes the document of a trunk to the peer.
 func trunkTo(p *peer, change ...func(*protocol.Trunk)) protocol.Trunk {
 	doc := protocol.Trunk{

@@ -47,9 +47,7 @@ func (h *house) quiet(p *peer, calls int) {
 
 func TestHangUpAndAnswerCross(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
-	p := newPeer(t, "udp", h.s, nil)
-	h.put(trunkTo(p))
+	h, p := newTrunkHouse(t)
 	const calls = 20
 	for i := range calls {
 		id := fmt.Sprintf("out-%d", i)
@@ -71,9 +69,7 @@ func TestHangUpAndAnswerCross(t *testing.T) {
 
 func TestHangUpAndAnswerOfACallerCross(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
-	p := newPeer(t, "udp", h.s, nil)
-	h.put(trunkTo(p))
+	h, p := newTrunkHouse(t)
 	const calls = 20
 	for i := range calls {
 		d := p.call("+33170000000")
@@ -100,9 +96,7 @@ func TestHangUpAndAnswerOfACallerCross(t *testing.T) {
 
 func TestHangUpBeforeTheAck(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
-	p := newPeer(t, "udp", h.s, nil)
-	h.put(trunkTo(p))
+	h, p := newTrunkHouse(t)
 	for range 10 {
 		d := p.call("+33170000000")
 		d.send("INVITE", p.sdp(1))

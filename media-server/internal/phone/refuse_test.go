@@ -329,9 +329,7 @@ func TestLimitsAnswerCallers(t *testing.T) {
 
 func TestBrokenOffersAreRefused(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
-	p := newPeer(t, "udp", h.s, nil)
-	h.put(trunkTo(p))
+	h, p := newTrunkHouse(t)
 	cases := []struct {
 		name, body, code string
 		headers          []string

@@ -75,9 +75,7 @@ func TestCallsGoOnAfterACrash(t *testing.T) {
 
 func TestUnansweredCallsEndAfterACrash(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
-	p := newPeer(t, "udp", h.s, nil)
-	h.put(trunkTo(p))
+	h, p := newTrunkHouse(t)
 	d := p.call("+33170000000")
 	d.send("INVITE", p.sdp(1))
 	in := h.wait(protocol.Offered, "").Endpoint
@@ -122,9 +120,7 @@ func TestUnansweredCallsEndAfterACrash(t *testing.T) {
 
 func TestAnswerLostInTheCrashIsSaidAgain(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
-	p := newPeer(t, "udp", h.s, nil)
-	h.put(trunkTo(p))
+	h, p := newTrunkHouse(t)
 	d := p.call("+33170000000")
 	d.send("INVITE", p.sdp(1))
 	id := h.wait(protocol.Offered, "").Endpoint
@@ -149,9 +145,7 @@ func TestAnswerLostInTheCrashIsSaidAgain(t *testing.T) {
 // TestAnAckLostInTheCrashIsSaidAgain: without it the far side would hang up.
 func TestAnAckLostInTheCrashIsSaidAgain(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
-	p := newPeer(t, "udp", h.s, nil)
-	h.put(trunkTo(p))
+	h, p := newTrunkHouse(t)
 	h.do(h.s.Dial("out", protocol.Dial{Trunk: "carrier", Number: "+33612345678", TimeoutMillis: 5000}))
 	invite := p.expect("INVITE")
 	p.reply(invite, 200, "a", p.sdp(1))

@@ -11,9 +11,7 @@ import (
 // TestAByeBeforeTheAnswerEndsTheInvite: some telephones give up with BYE instead of CANCEL.
 func TestAByeBeforeTheAnswerEndsTheInvite(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
-	p := newPeer(t, "udp", h.s, nil)
-	h.put(trunkTo(p))
+	h, p := newTrunkHouse(t)
 	d := p.call("+33170000000")
 	d.send("INVITE", p.sdp(1))
 	id := h.wait(protocol.Offered, "").Endpoint
@@ -48,9 +46,7 @@ func TestARefreshThatIsNeverAnsweredEndsTheCall(t *testing.T) {
 // TestACallThatEndsWhileItIsAttachedIsDetached: a dead leg would stay in the mixer for ever.
 func TestACallThatEndsWhileItIsAttachedIsDetached(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
-	p := newPeer(t, "udp", h.s, nil)
-	h.put(trunkTo(p))
+	h, p := newTrunkHouse(t)
 	ending := make(chan struct{})
 	h.s.deps.Attach = func(port media.Port) {
 		c, err := h.s.call(port.ID())

@@ -242,9 +242,7 @@ func TestRegistration(t *testing.T) {
 
 func TestTransferOut(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
-	p := newPeer(t, "udp", h.s, nil)
-	h.put(trunkTo(p))
+	h, p := newTrunkHouse(t)
 	d, id := h.incoming(p)
 	refusal(t, h.s.Refer(id, protocol.Refer{Act: "t0", Number: "+447"}), "limit", "countries")
 	h.do(h.s.Refer(id, protocol.Refer{Act: "t1", Number: "+33188"}))
@@ -282,9 +280,7 @@ func TestTransferOut(t *testing.T) {
 
 func TestTransferIn(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
-	p := newPeer(t, "udp", h.s, nil)
-	h.put(trunkTo(p))
+	h, p := newTrunkHouse(t)
 	for cause, code := range map[string]string{"transferred": "200", "": "603"} {
 		d, id := h.incoming(p)
 		d.send("REFER", "", "Refer-To: <sip:+33199@elsewhere>")
@@ -310,9 +306,7 @@ func TestTransferIn(t *testing.T) {
 
 func TestDigitsByInfo(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
-	p := newPeer(t, "udp", h.s, nil)
-	h.put(trunkTo(p))
+	h, p := newTrunkHouse(t)
 	d, id := h.incoming(p)
 	for body, kind := range map[string]string{"Signal=5\r\nDuration=240\r\n": "application/dtmf-relay", "5": "application/dtmf"} {
 		d.send("INFO", body, "Content-Type: "+kind)

@@ -31,6 +31,7 @@ from tests.media.support import tones
 from tests.support.ports import listens
 from tests.support.serving import NO_TLS, lasting_port
 from tests.support.waiting import wait_until
+from tools.setup import media, steps
 
 TOKEN = "a token of the tests"
 START_SECONDS = 10.0
@@ -43,6 +44,15 @@ Event = dict[str, Any]
 
 _ours: dict[int, socket.socket] = {}
 """Blocks of this process, each with a TCP socket at its first port that keeps other processes away."""
+
+
+def media_server_program() -> Path:
+    """The program as its sources are now, built when they changed, or what GUICHET_MEDIA_PROGRAM names."""
+    if other := os.environ.get("GUICHET_MEDIA_PROGRAM"):
+        return Path(other)
+    with steps.one_at_a_time():
+        media.build()
+    return media.PROGRAM
 
 
 def rtp_block() -> int:
