@@ -17,6 +17,8 @@ from tests.e2e.latency import measure
 
 MESSAGES = 400
 WARM_UP = 20
+PAUSE_MS = 200
+"""Before each turn: a sentence costs a visitor a few frames, and the door takes ten a second from one."""
 FIRST = "Bonjour, ma lampe est arrivée cassée."
 HEAD = ["engine", "from", "messages", "p50 ms", "p99 ms", "slowest ms"]
 
@@ -27,7 +29,7 @@ async def measured(engine: str, browser: Browser, messages: int) -> list[list[st
         async with Demonstration.running(where.folder, where.url) as demo:
             visitor, agent = await taken_chat(browser, demo, FIRST)
             say, see = (visitor.say, agent.say), (visitor.sees, agent.sees)
-            took = measure(visitor.page, agent.page, say, see, WARM_UP + messages)[WARM_UP:]
+            took = measure(visitor.page, agent.page, say, see, WARM_UP + messages, PAUSE_MS)[WARM_UP:]
             visitor.page.close()
             agent.page.close()
     return [
@@ -45,7 +47,7 @@ def main(arguments: list[str] | None = None) -> list[Table]:
     parser.add_argument("--messages", type=int, default=MESSAGES, help="in both directions together")
     parser.add_argument("--engine", choices=ENGINES, action="append")
     options = parser.parse_args(arguments)
-    note = f"One message at a time, in turns, after {WARM_UP} that are not counted; followers run."
+    note = f"One message at a time, in turns, {PAUSE_MS} ms apart, after {WARM_UP} that are not counted; followers run."
     table = Table("From one window to the other", "python -m bench.dom", HEAD, notes=[note])
     with running() as browser:
         for engine in options.engine or ENGINES:

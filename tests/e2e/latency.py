@@ -28,14 +28,18 @@ def measure(
     say: tuple[Callable[[str], None], Callable[[str], None]],
     see: tuple[Callable[[str], None], Callable[[str], None]],
     count: int,
+    pause_ms: int = 0,
 ) -> list[float]:
     """Milliseconds, `count` of them, from the Enter of one to the words on the other's screen, in turns.
 
-    `say` and `see`: (the visitor's, the agent's).
+    `say` and `see`: (the visitor's, the agent's). `pause_ms`: before each turn, for as many turns as would pass what the
+    chat's door takes from one visitor.
     """
     visitor.evaluate(WATCH, WIDGET)
     agent.evaluate(WATCH, None)
     for number in range(count):
+        if pause_ms:
+            visitor.do(["waitForTimeout", pause_ms])
         words = f"mesure {number}."
         say[number % 2](words)
         see[1 - number % 2](words)

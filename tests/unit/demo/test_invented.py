@@ -132,10 +132,13 @@ class TestHistory:
         waiting = [c for c in rows if c.values is not None and c.values["state"] == "queued"]
         assert len(waiting) >= 4
 
-    def test_nobody_is_at_a_desk_at_the_end(self, past: Past) -> None:
+    @pytest.mark.parametrize("minutes", range(0, 24 * 60, 95))
+    def test_nobody_is_at_a_desk_at_the_end_whatever_the_hour(self, minutes: int) -> None:
+        past = invent(IdentityHasher(b"x" * 32), NOW + minutes * MINUTE, RELAY)
         rows = [c for (table, _), c in past.run.changes.rows.items() if table == "agent_state"]
         assert rows
         assert all(c.values is not None and not c.values["connected"] for c in rows)
+        assert {c.values["presence"] for c in rows if c.values is not None} == {"offline"}
 
     def test_chats_are_answered_fast_and_mostly(self, past: Past) -> None:
         types = Counter(e.type for e in past.run.entries)

@@ -140,6 +140,8 @@ class History:
         self._past.ask("agent_vanished", "system", "desk", agent=agent)
 
     def _presence(self, agent: str, presence: str, reason: str = "") -> None:
+        if presence != "offline" and self._past.t >= self._now - HOME:
+            return  # a break that would begin or end after everybody has gone
         self._past.ask("set_presence", "agent", agent, presence=presence, reason=reason)
 
     def _follow(self, fact: Fact) -> None:
