@@ -197,51 +197,64 @@ func (s *Server) forget(e *endpoint) {
 }
 
 // left ends the endpoint of this connection, unless it has a newer one or is gone already.
-func (s *Server) left(l *link, who, cause string, code int) bool {
+func (s *Server) left(l *link, who, cause string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	e := l.end
-	if s.endpoints[e.id] != e || e.link.Load() != l {
-		return false
+	if s.endpoints[l.end.id] == l.end && l.end.link.Load() == l {
+		s.end(l.end, protocol.Event{Who: who, Cause: cause})
 	}
-	delete(s.endpoints, e.id)
-	s.gone[s.leaving%goneIDs] = e.id
-	s.leaving++
-	for _, in := range l.in {
-		in.stop()
-	}
-	l.quality.tell(l)
-	e.link.Store(nil) // what l still reports is of the past
-	s.deps.Detach(e.id)
-	s.deps.Emit(protocol.Event{Kind: protocol.Left, Endpoint: e.id, Who: who, Cause: cause, Code: code})
-	s.route()
-	s.workers.Go(l.close)
-	return true
 }
 
-// HangUp ends an endpoint.
+// HangUp ends an endpoint, also one that still negotiates: its offer is refused then.
 func (s *Server) HangUp(id string, ending protocol.Ending) error {
 	s.mu.Lock()
-	l := s.link(id)
-	s.mu.Unlock()
-	if l == nil || !s.left(l, "us", ending.Cause, ending.Code) {
+	defer s.mu.Unlock()
+	e := s.endpoints[id]
+	if e == nil {
 		return protocol.Unknown("endpoint")
 	}
+	s.end(e, protocol.Event{Who: "us", Cause: ending.Cause, Code: ending.Code})
 	return nil
 }
 
-// Endpoints tells the state of all.
-func (s *Server) Endpoints() []protocol.Endpoint {
-	all := []protocol.Endpoint{}
-	for _, l := range s.links() {
-		endpoint := protocol.Endpoint{ID: l.end.id, Kind: "browser", State: "offered"}
-		if v := l.audio.voice.Load(); v != nil {
-			endpoint.Codec = v.codec
+// end takes an endpoint away for good and tells it. The caller holds mu.
+func (s *Server) end(e *endpoint, left protocol.Event) {
+	delete(s.endpoints, e.id)
+	s.gone[s.leaving%goneIDs] = e.id
+	s.leaving++
+	l := e.link.Load()
+	if l != nil {
+		for _, in := range l.in {
+			in.stop()
 		}
-		if l.up.Load() {
-			endpoint.State = "connected"
-			if l.silent.Load() {
+		l.quality.tell(l)
+		e.link.Store(nil) // what l still reports is of the past
+		s.deps.Detach(e.id)
+	}
+	left.Kind, left.Endpoint = protocol.Left, e.id
+	s.deps.Emit(left)
+	s.route()
+	if l != nil {
+		s.workers.Go(l.close)
+	}
+}
+
+// Endpoints tells the state of all, also of those that still negotiate.
+func (s *Server) Endpoints() []protocol.Endpoint {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make([]protocol.Endpoint, 0, len(s.endpoints))
+	for id, e := range s.endpoints {
+		endpoint := protocol.Endpoint{ID: id, Kind: "browser", State: "offered"}
+		if l := e.link.Load(); l != nil {
+			if v := l.audio.voice.Load(); v != nil {
+				endpoint.Codec = v.codec
+			}
+			switch {
+			case l.silent.Load() && l.up.Load():
 				endpoint.State = "silent"
+			case l.up.Load():
+				endpoint.State = "connected"
 			}
 		}
 		all = append(all, endpoint)

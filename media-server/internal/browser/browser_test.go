@@ -163,6 +163,40 @@ func TestHangUpAndUnknownEndpoints(t *testing.T) {
 	}
 }
 
+func TestAnEndpointThatNegotiatesIsKnownAndCanBeHungUp(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, testConfig())
+	offer := newPage(t, h, "b1", pageOptions{}).offer(nil)
+	e, err := h.enter("b1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.negotiating.Lock()
+	h.workers.Done()
+	refused := make(chan error)
+	go func() {
+		_, err := h.Offer("b1", offer)
+		refused <- err
+	}()
+	if all := h.Endpoints(); len(all) != 1 || all[0].ID != "b1" || all[0].Kind != "browser" || all[0].State != "offered" {
+		t.Errorf("endpoints: %+v", all)
+	}
+	if err := h.HangUp("b1", protocol.Ending{Cause: "shift_over"}); err != nil {
+		t.Error(err)
+	}
+	e.negotiating.Unlock()
+	var refusal *protocol.Refusal
+	if err := <-refused; !errors.As(err, &refusal) || refusal.Body.Code != "unknown_endpoint" {
+		t.Errorf("the offer: %v", err)
+	}
+	if left := h.wait(protocol.Left, "b1", time.Second); left.Who != "us" || left.Cause != "shift_over" {
+		t.Errorf("left: %+v", left)
+	}
+	if len(h.Endpoints()) != 0 || h.attached != 0 || h.count(protocol.Left, "b1") != 1 {
+		t.Errorf("still there: %+v %+v", h.Endpoints(), h.events)
+	}
+}
+
 func TestNoMoreEndpointsThanConfigured(t *testing.T) {
 	t.Parallel()
 	cfg := testConfig()

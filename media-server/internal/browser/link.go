@@ -193,9 +193,9 @@ func (l *link) changed(state webrtc.PeerConnectionState) {
 			l.emit(protocol.Event{Kind: protocol.Connected, Codec: v.codec})
 		}
 	case webrtc.PeerConnectionStateDisconnected, webrtc.PeerConnectionStateFailed:
-		l.server.left(l, "network", l.lost(), 0)
+		l.server.left(l, "network", l.lost())
 	case webrtc.PeerConnectionStateClosed:
-		l.server.left(l, "them", "closed", 0)
+		l.server.left(l, "them", "closed")
 	}
 }
 
@@ -233,7 +233,7 @@ func (l *link) close() {
 // tick is the link's part of the housekeeping.
 func (l *link) tick(now time.Duration) {
 	if !l.up.Load() && now-l.made > connectWithin {
-		l.server.left(l, "network", l.lost(), 0)
+		l.server.left(l, "network", l.lost())
 		return
 	}
 	for n, in := range l.in {
