@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import cast
-from urllib.parse import urlsplit
 
 import msgspec
 from starlette.requests import HTTPConnection
@@ -73,23 +72,8 @@ class Door:
         return await self._sessions.find(KIND, token) is not None
 
     def check_origin(self, connection: HTTPConnection) -> None:
-        """Refuses what another site's page asks of this one. Raises Refused.
-
-        A changing request carries a header that a form cannot send; where a browser says from which page it
-        asks, that page is ours. A WebSocket must say it.
-        """
-        socket = connection.scope["type"] == "websocket"
-        method = cast(str, connection.scope.get("method", "GET"))
-        if not socket and method not in SAFE_METHODS and connection.headers.get("x-guichet") != "1":
-            raise Refused("forbidden", "request.header_missing", "send the header X-Guichet: 1")
-        origin = connection.headers.get("origin")
-        if origin is None:
-            if socket:
-                raise _foreign()
-            return
-        host = urlsplit(origin).netloc
-        if origin not in self._origins and host != connection.headers.get("host"):
-            raise _foreign()
+        """See the function of this name; beside the host that was asked, the public address is ours. Raises Refused."""
+        check_origin(connection, self._origins)
 
     async def open(self, response: Response, connection: HTTPConnection, access: Access) -> str:
         """Begins a session and sets its cookie; gives the token."""
@@ -122,6 +106,26 @@ class Door:
         token = connection.cookies.get(COOKIE, "")
         await self._sessions.end_all(KIND, access.org, access.agent, but=token)
         return token
+
+
+def check_origin(connection: HTTPConnection, origins: frozenset[str] = frozenset()) -> None:
+    """Refuses what another site's page asks of this one. Raises Refused.
+
+    A changing request carries a header that a form cannot send; where a browser says from which page it
+    asks, that page is ours: of the host that was asked, or one of `origins`. A WebSocket must say it.
+    """
+    socket = connection.scope["type"] == "websocket"
+    method = cast(str, connection.scope.get("method", "GET"))
+    if not socket and method not in SAFE_METHODS and connection.headers.get("x-guichet") != "1":
+        raise Refused("forbidden", "request.header_missing", "send the header X-Guichet: 1")
+    origin = connection.headers.get("origin")
+    if origin is None:
+        if socket:
+            raise _foreign()
+        return
+    host = origin.partition("://")[2]
+    if origin not in origins and (not host or host != connection.headers.get("host")):
+        raise _foreign()
 
 
 def _foreign() -> Refused:

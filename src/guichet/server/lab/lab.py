@@ -13,18 +13,21 @@ import msgspec
 import uvicorn
 from rich.console import Console
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.middleware import Middleware
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
-from starlette.websockets import WebSocket, WebSocketDisconnect
+from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocket, WebSocketClose, WebSocketDisconnect
 
+from guichet.accounts.door import check_origin
 from guichet.kit.body import decode_body
 from guichet.kit.clock import SystemClock
 from guichet.kit.errors import HTTP_STATUS, Refused, invalid
 from guichet.kit.ids import new_id
 from guichet.kit.tasks import Supervisor
 from guichet.media.drivers.server import MediaServer
-from guichet.media.plane import Dial, Gap, Hearing, Play, Position, Room, Silent, Trunk
+from guichet.media.plane import Dial, Gap, Hearing, MediaPlane, Play, Position, Room, Silent, Trunk
 from guichet.server.lab.carrier import NUMBER, Carrier
 from guichet.server.mediaserver import MediaProcess
 from guichet.server.ports import free_port
@@ -35,6 +38,8 @@ ROOM = "lab"
 TRUNK = "carrier"
 RETRY = 0.2
 MAX_BODY = 128 * 1024
+HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]"})
+"""How a browser may call the page: it listens on this machine alone, also at the end of a tunnel."""
 FILES = {
     "lab.html": "text/html",
     "lab.css": "text/css",
@@ -69,7 +74,7 @@ class Digits(msgspec.Struct, frozen=True):
 class Lab:
     """One visit: rooms and calls live as long as the process."""
 
-    def __init__(self, plane: MediaServer, carrier: Carrier, sip_port: int) -> None:
+    def __init__(self, plane: MediaPlane, carrier: Carrier, sip_port: int) -> None:
         self.plane = plane
         self.carrier = carrier
         self.sip_port = sip_port
@@ -167,14 +172,45 @@ class Lab:
             return
 
 
+class OwnPage:
+    """Lets the lab's own page in, on this machine, and nothing else: who opens a page of another site while the lab
+    runs would let that site place calls, also under a name of its own that leads here (DNS rebinding)."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        answer: ASGIApp = self._app
+        if scope["type"] in ("http", "websocket"):
+            try:
+                _check(HTTPConnection(scope))
+            except Refused as refused:
+                answer = WebSocketClose(1008) if scope["type"] == "websocket" else _refusal(refused)
+        await answer(scope, receive, send)
+
+
+def _check(connection: HTTPConnection) -> None:
+    host = connection.headers.get("host", "")
+    name = host if host.endswith("]") else host.rpartition(":")[0] or host
+    if name not in HOSTS:
+        raise Refused("forbidden", "lab.foreign_host", "the lab is on this machine: ask for it by 127.0.0.1")
+    check_origin(connection)
+
+
+def _refusal(refused: Refused) -> Response:
+    return JSONResponse(refused.as_dict(), HTTP_STATUS[refused.kind], HEADERS)
+
+
 def application(lab: Lab) -> Starlette:
     """The page and what it asks. A refusal is answered with what to do."""
 
     async def refused(request: Request, error: Exception) -> Response:
         assert isinstance(error, Refused)
-        return JSONResponse(error.as_dict(), HTTP_STATUS[error.kind], HEADERS)
+        return _refusal(error)
 
-    return Starlette(routes=lab.routes(), exception_handlers={Refused: refused})
+    return Starlette(
+        routes=lab.routes(), middleware=[Middleware(OwnPage)], exception_handlers={Refused: refused}
+    )
 
 
 async def serve(port: int, program: str) -> None:

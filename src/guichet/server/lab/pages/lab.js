@@ -20,7 +20,8 @@ const words = (key, values = {}) =>
   Object.entries(values).reduce((text, [name, value]) => text.replace(`{${name}}`, value), WORDS[language][key] ?? key);
 
 async function ask(path, body, method = "POST") {
-  const answer = await fetch(path, body === undefined ? {} : { method, body: JSON.stringify(body) });
+  const headers = { "X-Guichet": "1" };
+  const answer = await fetch(path, body === undefined ? {} : { method, headers, body: JSON.stringify(body) });
   const said = await answer.json();
   byId("problem").textContent = answer.ok ? "" : said.remedy;
   if (!answer.ok) throw new Error(said.remedy);
