@@ -11,6 +11,8 @@ import (
 
 	"github.com/emiago/sipgo"
 	"github.com/emiago/sipgo/sip"
+
+	"guichet/mediaserver/internal/stream"
 )
 
 // methods that we take, and extensions that we speak.
@@ -147,8 +149,9 @@ func (s *Server) nextHop(d *dialog) string {
 	if err != nil {
 		return d.Source
 	}
+	addr = addr.Unmap()
 	source, err := netip.ParseAddrPort(d.Source)
-	if err == nil && len(d.Routes) == 0 && addr != source.Addr() && unroutable(addr) && !unroutable(source.Addr()) {
+	if err == nil && len(d.Routes) == 0 && addr != source.Addr() && stream.Hidden(addr) && !stream.Hidden(source.Addr()) {
 		return d.Source
 	}
 	port := uri.Port
@@ -156,10 +159,6 @@ func (s *Server) nextHop(d *dialog) string {
 		port = sip.DefaultPort(d.Transport)
 	}
 	return netip.AddrPortFrom(addr, uint16(port)).String()
-}
-
-func unroutable(addr netip.Addr) bool {
-	return addr.IsPrivate() || addr.IsLoopback() || addr.IsLinkLocalUnicast() || addr.IsUnspecified()
 }
 
 func (s *Server) connected(transport, addr string) bool {

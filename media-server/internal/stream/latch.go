@@ -115,14 +115,8 @@ func (l *latch) near(address netip.Addr) bool {
 	return false
 }
 
-// shared are the addresses of carriers' NATs (RFC 6598).
-var shared = netip.MustParsePrefix("100.64.0.0/10")
-
 // hidden tells whether SDP named an address that is known behind a NAT only.
-func (l *latch) hidden() bool {
-	a := l.signalled.Addr()
-	return a.IsPrivate() || a.IsLoopback() || a.IsLinkLocalUnicast() || shared.Contains(a)
-}
+func (l *latch) hidden() bool { return Hidden(l.signalled.Addr()) }
 
 // try counts the packets in a row of a candidate.
 func (l *latch) try(from netip.AddrPort, h header) int {
