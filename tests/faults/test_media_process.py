@@ -14,8 +14,18 @@ import msgspec
 import psutil
 import pytest
 
+from guichet.channels.inbound import ask
+from guichet.events.base import decode
+from guichet.events.media import EndpointLeft
 from guichet.kit.clock import SystemClock
+from guichet.kit.ids import new_id
+from guichet.kit.tasks import Supervisor
+from guichet.leader.registry import Actor
+from guichet.media import link
+from guichet.media.drivers.fake import FakeMedia
+from guichet.media.tables import ENDPOINT
 from guichet.server.mediaserver import MediaProcess, Running
+from guichet.server.node import Node
 from guichet.server.settings import ProcessSettings
 from tests.support.waiting import wait_until
 
@@ -41,7 +51,7 @@ async def beside(settings: ProcessSettings) -> AsyncIterator[tuple[MediaProcess,
     media = MediaProcess(settings, SystemClock())
     work = asyncio.create_task(media.run())
     try:
-        await asyncio.wait_for(media.started.wait(), 10)
+        await wait_until(media.alive, "it is started")
         up = settings.data_dir / "media" / "config.json.up"
         await wait_until(up.exists, "it runs")
         yield media, work
@@ -97,3 +107,41 @@ async def test_another_process_of_its_number_is_not_taken_for_it(settings: Proce
     finally:
         other.kill()
         await other.wait()
+
+
+async def test_calls_of_a_run_before_are_lost_where_the_program_is_not_there_any_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An upgrade without it, a build that fails: whoever routes must not wait for calls that nobody holds."""
+    monkeypatch.setattr(link, "STARTING", 0.5)
+    settings = ProcessSettings(data_dir=tmp_path / "data", media_server=str(tmp_path / "gone"), smtp_port=0)
+    tasks = Supervisor()
+    media = FakeMedia(SystemClock(), tasks)
+    node = await Node.open(settings, plane=media)
+    node.work()
+    found = ask(
+        "found_organisation", new_id(), Actor("system", "setup", "org"), organisation="org", name="Lune",
+        administrator="admin", administrator_name="Anne Admin", email="admin@lune.example",
+    )  # fmt: skip
+    await node.submit(found)
+    call = media.far_calls("org.carrier", "+33199000001", "+33199000000")
+    await wait_until(lambda: node.store.reader.row(ENDPOINT, (call,)), "the call is known")
+    await node.close()
+    await tasks.close()
+
+    node = await Node.open(settings)
+    try:
+        node.work()
+
+        async def over() -> bool:
+            return await node.store.reader.row(ENDPOINT, (call,)) is None
+
+        await wait_until(over, "the call is over in the log")
+        (last,) = [e for e in await node.store.reader.entries(0, 0, 1_000) if e.type == "endpoint.left"]
+        fact = decode(last.type, last.type_version, last.data)
+        assert isinstance(fact, EndpointLeft)
+        assert fact.cause == "media_lost"
+        assert node.media is not None
+        assert node.media.condition == "preparing", "who asks is told so, as before"
+    finally:
+        await node.close()

@@ -55,10 +55,8 @@ class MediaProcess:
         self._config_file = (self.folder / "config.json").resolve()
         self._stopping = False
         self._running = self._found() or Running(0, 0, "")
-        if not self._alive():  # another program may have its port by now
+        if not self.alive():  # another program may have its port by now
             self._running = Running(0, free_port(), new_token())
-        self.started = asyncio.Event()
-        """Set once there is a process to talk to."""
 
     @property
     def url(self) -> str:
@@ -79,8 +77,7 @@ class MediaProcess:
         """Starts it, and again whenever it ends; not after `stop`."""
         pause = FIRST_PAUSE
         while not self._stopping:
-            if self._alive():
-                self.started.set()
+            if self.alive():
                 await self._until_gone()
                 continue
             program = self.program()
@@ -107,7 +104,6 @@ class MediaProcess:
         )  # fmt: skip
         self._running.pid = process.pid
         self._remember()
-        self.started.set()
         if self._stopping:
             process.terminate()
         return await process.wait()
@@ -115,14 +111,14 @@ class MediaProcess:
     def stop(self) -> None:
         """Asks it to end, for good; its calls come back if the next Guichet starts it soon."""
         self._stopping = True
-        if self._alive():
+        if self.alive():
             os.kill(self._running.pid, signal.SIGTERM)
 
     async def _until_gone(self) -> None:
-        while self._alive():  # noqa: ASYNC110 (another's child: the system tells nobody else when it ends)
+        while self.alive():  # noqa: ASYNC110 (another's child: the system tells nobody else when it ends)
             await asyncio.sleep(ALIVE)
 
-    def _alive(self) -> bool:
+    def alive(self) -> bool:
         """Whether the process runs and is the media server of this folder (its number may be another's by now)."""
         if not self._running.pid:
             return False

@@ -27,7 +27,7 @@ from guichet.kit.clock import Clock, SystemClock
 from guichet.kit.tasks import Supervisor
 from guichet.leader.loop import Committed
 from guichet.leader.thread import LoopThread
-from guichet.media.acts import act
+from guichet.media.acts import Acts
 from guichet.media.drivers.server import MediaServer
 from guichet.media.link import Link
 from guichet.media.plane import MediaPlane
@@ -165,18 +165,16 @@ class Node:
         if plane is None:
             return
         reports = Reports(plane, self.edge)
-        spool = process.spool if process is not None else self.settings.data_dir
-        self.media = Link(plane, self.edge, reports, Recordings(self.edge, spool))
+        recordings = Recordings(self.edge, self.settings.data_dir / "media" / "spool")
+        self.media = Link(plane, self.edge, reports, recordings)
         self.test_calls = TestCalls(plane, self.media, self.clock, self.supervisor)
         self.listeners.append(self.media.committed)
-        self.supervisor.start("media", self._follow_media(self.media))
+        # Also where there is no program to start: what the log still calls a call is lost then, after a while.
+        self.supervisor.start("media", self.media.follow())
         self.supervisor.start("media rooms", self.media.put())
-        self.supervisor.start("media acts", act(plane, self.edge, self.store.sealer, reports))
-
-    async def _follow_media(self, media: Link) -> None:
-        if self.media_process is not None:
-            await self.media_process.started.wait()
-        await media.follow()
+        self.supervisor.start("media recordings", recordings.run())
+        acts = Acts(plane, self.edge, self.store.sealer, reports)
+        self.supervisor.start("media acts", acts.run())
 
     async def close(self) -> None:
         """Ends what was started, the leader after its last batch, and closes the store."""
