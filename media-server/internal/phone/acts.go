@@ -9,9 +9,13 @@ import (
 
 // once tells whether an act is new; its name is saved, so that it is done once over a restart too.
 func (c *Call) once(name string) bool {
-	const remembered = 32
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	return c.onceLocked(name)
+}
+
+func (c *Call) onceLocked(name string) bool {
+	const remembered = 32
 	if slices.Contains(c.rec.Acts, name) {
 		return false
 	}

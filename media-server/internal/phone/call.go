@@ -47,6 +47,7 @@ type record struct {
 	Holding  bool            `json:"holding,omitempty"` // it is: it agreed to that
 	Theirs   sdp.Direction   `json:"theirs,omitempty"`  // of the sound, as the far side said it last
 	Events   uint8           `json:"events,omitempty"`  // payload type of digits, as we told it
+	Refer    *referral       `json:"refer,omitempty"`   // of ours, under way
 	Number   string          `json:"number,omitempty"`  // that was reached: a redirect makes it another one than To
 	Who      string          `json:"who,omitempty"`     // ended the call, when its end is under way
 	Ending   protocol.Ending `json:"ending"`
@@ -79,8 +80,8 @@ type Call struct {
 	beginAt   time.Time
 	refreshAt time.Time // not before: the last try was told to come later
 	qualAt    time.Time
-	refers    []string // acts of our REFERs whose outcome is awaited
-	asked     bool     // the far side asked for a transfer and waits to hear of it
+	referEnds time.Time // our REFER is given up then
+	asked     bool      // the far side asked for a transfer and waits to hear of it
 
 	digitsVia atomic.Pointer[string]
 	silent    atomic.Bool
@@ -310,11 +311,11 @@ func (c *Call) next(d *dialog, method sip.RequestMethod, fill func(*sip.Request)
 	if err != nil {
 		return nil, err
 	}
-	c.keepLocked()
 	req.SetBody(nil)
 	if fill != nil {
 		fill(req)
 	}
+	c.keepLocked()
 	return req, nil
 }
 

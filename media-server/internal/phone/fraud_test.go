@@ -1,6 +1,8 @@
 package phone
 
 import (
+	"encoding/json"
+	"maps"
 	"testing"
 	"time"
 
@@ -83,4 +85,76 @@ func TestATrunkThatComesBackHasSpentWhatItHad(t *testing.T) {
 	}
 	d.send("BYE", "")
 	p.expect("200 BYE")
+}
+
+// TestTheSpendLimitIsTold once, when running calls reach it: they go on, and no others begin.
+func TestTheSpendLimitIsTold(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	p := newPeer(t, "udp", h.s, nil)
+	limit := func(amount float64) {
+		t.Helper()
+		h.put(trunkTo(p, func(doc *protocol.Trunk) { doc.SpendPerDay, doc.PricePerMin = amount, map[string]float64{"+33": 60} }))
+	}
+	dial := protocol.Dial{Trunk: "carrier", Number: "+33612345678", TimeoutMillis: 5000}
+	limit(0.3)
+	d := h.outgoing(p, "out")
+	if e := h.wait(protocol.SpendReached, ""); e.Trunk != "carrier" {
+		t.Errorf("told %+v", e)
+	}
+	refusal(t, h.s.Dial("more", dial), "limit", "spend_per_day")
+	h.restart()
+	refusal(t, h.s.Dial("more", dial), "limit", "spend_per_day")
+	h.none(protocol.SpendReached)
+	limit(1000) // raised
+	h.do(h.s.Dial("another", dial))
+	p.reply(p.expect("INVITE"), 486, "x", "")
+	h.wait(protocol.Left, "another")
+	h.none(protocol.SpendReached)
+	limit(1)
+	h.wait(protocol.SpendReached, "")
+	h.none(protocol.Left)
+	d.send("BYE", "")
+	p.expect("200 BYE")
+}
+
+func TestTheSpendLimitIsToldOnceADay(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
+	l := newLimits(protocol.Trunk{Countries: []string{"+33"}, SpendPerDay: 1, PricePerMin: map[string]float64{"+33": 1}}, now)
+	l.answered("a", "+33170000000", now)
+	told := map[string]int{}
+	const step = 20 * time.Second // the one over midnight is of the new day
+	for at := time.Duration(0); at < 36*time.Hour; at += step {
+		if l.reached(now.Add(at)) {
+			told[now.Add(at).Format(time.DateTime)]++
+		}
+	}
+	if want := map[string]int{"2026-05-04 12:01:00": 1, "2026-05-05 00:00:40": 1}; !maps.Equal(told, want) {
+		t.Errorf("told %v, wanted %v", told, want)
+	}
+	free := newLimits(protocol.Trunk{Countries: []string{"+33"}, PricePerMin: map[string]float64{"+33": 1}}, now)
+	free.answered("a", "+33170000000", now)
+	if free.reached(now.Add(time.Hour)) {
+		t.Error("a trunk without limit has reached it")
+	}
+}
+
+// TestATrunkThatIsGoneGoesOnSpending until its last call ends, over a crash too.
+func TestATrunkThatIsGoneGoesOnSpending(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	p := newPeer(t, "udp", h.s, nil)
+	doc := trunkTo(p, func(doc *protocol.Trunk) { doc.SpendPerDay, doc.PricePerMin = 0.5, map[string]float64{"+33": 60} })
+	h.put(doc)
+	h.outgoing(p, "out")
+	h.put()
+	saved := func() (sum spend) {
+		h.do(h.keeper.Each("spend", func(_ string, doc json.RawMessage) error { return json.Unmarshal(doc, &sum) }))
+		return sum
+	}
+	h.until(func() bool { return saved().Amount >= 0.5 })
+	h.restart()
+	h.put(doc)
+	refusal(t, h.s.Dial("more", protocol.Dial{Trunk: "carrier", Number: "+33612345678", TimeoutMillis: 5000}), "limit", "spend_per_day")
 }

@@ -19,6 +19,10 @@ const (
 	defaultMaxPerSecond = 10
 )
 
+// referredMinutes is how long a call is taken to last that the far side makes in our place: nobody tells when it ends.
+// It is longer than most calls, so that the limit is reached too early rather than too late.
+const referredMinutes = 10
+
 // emergency are the short numbers that no limit holds back: European, French, British, American, Swiss,
 // German, Australian, Japanese and Chinese ones. They are only matched whole.
 var emergency = []string{"112", "15", "17", "18", "114", "115", "116", "119", "196", "191",
@@ -40,9 +44,16 @@ type limits struct {
 
 // spend is what a trunk cost on one day; it is kept over a restart.
 type spend struct {
-	Day    string  `json:"day"`
-	Amount float64 `json:"amount"`
-	kept   float64
+	Day     string  `json:"day"`
+	Amount  float64 `json:"amount"`
+	Reached float64 `json:"reached,omitempty"` // the limit that was told to be reached
+	kept    float64
+}
+
+// booked is what a call was charged beforehand, and on which day.
+type booked struct {
+	Day  string  `json:"day,omitempty"`
+	Cost float64 `json:"cost,omitempty"`
 }
 
 func newLimits(trunk protocol.Trunk, now time.Time) *limits {
@@ -138,6 +149,28 @@ func (l *limits) mayDial(number string, now time.Time) *protocol.Refusal {
 	return nil
 }
 
+// refer charges a call that the far side is to make in our place, or refuses it; unbook takes the charge back.
+func (l *limits) refer(number string, now time.Time) (booked, *protocol.Refusal) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if refusal := l.mayDial(number, now); refusal != nil {
+		return booked{}, refusal
+	}
+	price, _ := l.price(number)
+	l.charge(now)
+	l.spend.Amount += price * referredMinutes
+	return booked{Day: l.spend.Day, Cost: price * referredMinutes}, nil
+}
+
+// unbook takes back what a call was charged that was never made. What was charged on another day stays there.
+func (l *limits) unbook(b booked) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if b.Day == l.spend.Day {
+		l.spend.Amount = max(0, l.spend.Amount-b.Cost)
+	}
+}
+
 // answered begins to charge a dialled call; done ends the call, charged or not.
 func (l *limits) answered(id, number string, now time.Time) {
 	l.mu.Lock()
@@ -178,6 +211,20 @@ func (l *limits) owed(now time.Time) (spend, bool) {
 	changed := l.spend.Amount != l.spend.kept
 	l.spend.kept = l.spend.Amount
 	return l.spend, changed
+}
+
+// reached tells that the calls have cost what they may: once a day, and once more when a limit that was raised is
+// reached too.
+func (l *limits) reached(now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.charge(now)
+	limit := l.trunk.SpendPerDay
+	if limit == 0 || l.spend.Amount < limit || l.spend.Reached >= limit {
+		return false
+	}
+	l.spend.Reached, l.spend.kept = limit, -1
+	return true
 }
 
 // charge adds what the running calls cost since the last time: by the monotonic clock, so that a clock that

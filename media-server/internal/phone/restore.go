@@ -74,6 +74,7 @@ func (s *Server) restore(rec record) bool {
 	if rec.Incoming {
 		c.origin = dialogKey(rec.Dialog.CallID, rec.Dialog.RemoteTag)
 	}
+	c.referEnds = time.Now().Add(referSeconds * s.timing.second)
 	if rec.Timer.Renewed > 0 {
 		c.renewed = time.Now().Add(-time.Since(time.UnixMilli(rec.Timer.Renewed)))
 	}
@@ -97,6 +98,7 @@ func (s *Server) restore(rec record) bool {
 		s.forget(c)
 		c.over = true
 		t.limits.done(c.id, time.Now())
+		c.referLost()
 		s.deps.Emit(protocol.Event{Kind: protocol.Left, Endpoint: c.id, Who: rec.Who, Cause: rec.Ending.Cause, Code: rec.Ending.Code})
 		s.afterRestart(func() { c.wipe(rec) })
 	default:

@@ -260,11 +260,27 @@ func (s *Server) due(now time.Time) {
 		c.keep()
 	}
 	s.refusals.due(now, s.timing.second)
-	for id, t := range *s.trunks.Load() {
-		if sum, changed := t.limits.owed(now); changed {
+	s.tally(now)
+}
+
+// tally charges what runs, saves the sums and tells of limits that are reached; of trunks that were taken away it saves
+// the sums, as their calls go on.
+func (s *Server) tally(now time.Time) {
+	s.trunksMu.Lock()
+	defer s.trunksMu.Unlock()
+	all, trunks := maps.Clone(s.gone), *s.trunks.Load()
+	for id, t := range trunks {
+		all[id] = t.limits
+	}
+	for id, l := range all {
+		reached := trunks[id] != nil && l.reached(now)
+		if sum, changed := l.owed(now); changed {
 			if err := s.deps.Keep.Keep("spend", id, sum); err != nil {
 				s.log.Error("the spend of a trunk is not saved", "trunk", id, "error", err)
 			}
+		}
+		if reached {
+			s.deps.Emit(protocol.Event{Kind: protocol.SpendReached, Trunk: id})
 		}
 	}
 }

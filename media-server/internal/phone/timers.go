@@ -88,6 +88,7 @@ func (c *Call) due(now time.Time) {
 	if refresh {
 		c.offering = true
 	}
+	lost := c.rec.Refer != nil && now.After(c.referEnds)
 	figures := up && now.Sub(c.qualAt) >= c.s.timing.quality
 	if figures {
 		c.qualAt = now
@@ -100,6 +101,9 @@ func (c *Call) due(now time.Time) {
 		c.s.spawn(c.rehold)
 	case refresh:
 		c.s.spawn(c.refresh)
+	}
+	if lost {
+		c.referLost()
 	}
 	if figures {
 		c.quality()

@@ -24,6 +24,7 @@ const (
 	VideoStopped    = "video_stopped"
 	TrunkUp         = "trunk_up"        // registered, or it answers OPTIONS
 	TrunkDown       = "trunk_down"      // Cause
+	SpendReached    = "spend_reached"   // Trunk: it cost today what it may, no call begins any more; those that run go on
 	Refused         = "refused"         // a limit or list turned a call away: Trunk, Cause, Count (summed each second)
 	PortsExhausted  = "ports_exhausted" // no RTP port is free
 	Recovered       = "recovered"       // after a restart: Count calls go on
