@@ -54,7 +54,7 @@ class Presence:
 
     async def run(self) -> None:
         """Looks after those who may have gone, until cancelled."""
-        await work(self._edge, QUEUE, self._check)
+        await work(self._edge, QUEUE, self._check, forever=True)
 
     async def _check(self, job: Job, owner: str) -> None:
         org, customer = str(job.payload["org"]), str(job.payload["customer"])
