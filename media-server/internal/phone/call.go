@@ -72,6 +72,7 @@ type Call struct {
 	holdTries int                 // that were answered by "not now"
 	holdAt    time.Time           // not before: the last try was
 	acks      map[uint32]*ackWait // of the INVITEs that we answered with 200, by CSeq
+	forks     map[string]bool     // other dialogs of our INVITE, hung up, by their tag
 	out       *outgoing
 	acts      chan string // ring, early, answer: for the goroutine of an incoming INVITE
 	rejected  chan protocol.Ending
@@ -91,7 +92,8 @@ type Call struct {
 func (s *Server) newCall(id string, t *trunk) *Call {
 	now := time.Now()
 	return &Call{
-		s: s, id: id, trunk: t, ended: make(chan struct{}), acks: map[uint32]*ackWait{}, acts: make(chan string, 4), rejected: make(chan protocol.Ending, 1),
+		s: s, id: id, trunk: t, ended: make(chan struct{}), acks: map[uint32]*ackWait{}, forks: map[string]bool{},
+		acts: make(chan string, 4), rejected: make(chan protocol.Ending, 1),
 		renewed: now, beginAt: now, qualAt: now, pracks: make(chan *sip.Request, 4),
 		rec: record{ID: id, Trunk: t.ID},
 	}

@@ -50,26 +50,17 @@ func (c *Call) established(invite *sip.Request, res *sip.Response, tx sip.Client
 		return
 	}
 	d := c.fork(res)
-	others := map[string]bool{}
 	tx.OnRetransmission(func(again *sip.Response) {
 		if !c.s.begin() {
 			return
 		}
 		defer c.s.work.Done()
-		if again.To() == nil {
-			return
-		}
-		remote := tag(again.To().Params)
-		if remote == d.RemoteTag {
+		switch {
+		case again.To() == nil:
+		case tag(again.To().Params) == d.RemoteTag:
 			c.s.ack(&d, invite)
-			return
-		}
-		c.mu.Lock()
-		known, room := others[remote], len(others) < maxForks
-		others[remote] = known || room
-		c.mu.Unlock()
-		if known || room { // a second telephone was faster than the CANCEL of a proxy
-			c.hangUpFork(again, invite, !known)
+		default: // a second telephone was faster than the CANCEL of a proxy
+			c.hangUpFork(again, invite)
 		}
 	})
 	c.mu.Lock()
@@ -105,11 +96,22 @@ func (c *Call) established(invite *sip.Request, res *sip.Response, tx sip.Client
 	c.holding(heldNow)
 }
 
-// hangUpFork ends a dialog of our INVITE that came beside the one we talk in.
-func (c *Call) hangUpFork(res *sip.Response, invite *sip.Request, first bool) {
+// hangUpFork ends a dialog of our INVITE that came beside the one we talk in; its 200 is acknowledged as often as it
+// comes.
+func (c *Call) hangUpFork(res *sip.Response, invite *sip.Request) {
 	d := c.fork(res)
+	c.mu.Lock()
+	known := c.forks[d.RemoteTag]
+	room := known || len(c.forks) < maxForks
+	if room {
+		c.forks[d.RemoteTag] = true
+	}
+	c.mu.Unlock()
+	if !room {
+		return
+	}
 	c.s.ack(&d, invite)
-	if !first {
+	if known {
 		return
 	}
 	c.s.spawn(func() {

@@ -108,8 +108,9 @@ func (s *Server) onOther(req *sip.Request, tx sip.ServerTransaction) {
 	s.reply(req, tx, 405, sip.NewHeader("Allow", allowed))
 }
 
-// onStray takes answers without transaction: a 200 to an INVITE of the process before us. It is acknowledged, also when
-// our BYE is under way, and hung up when its call is gone.
+// onStray takes answers without transaction: a 200 to an INVITE of the process before us, or one that comes very late.
+// It is acknowledged, also when our BYE is under way, and hung up when its call is gone or goes on with another
+// telephone.
 func (s *Server) onStray(res *sip.Response) {
 	if !res.IsSuccess() || res.CSeq() == nil || res.CSeq().MethodName != sip.INVITE || res.CallID() == nil ||
 		res.From() == nil || res.To() == nil {
@@ -122,20 +123,22 @@ func (s *Server) onStray(res *sip.Response) {
 	s.mu.Lock()
 	c := s.dialogs[dialogKey(res.CallID().Value(), tag(res.From().Params))]
 	s.mu.Unlock()
-	if c == nil || c.out != nil {
+	if c == nil {
 		return
 	}
 	c.mu.Lock()
-	orphan := c.rec.State == ending && c.rec.Seq == res.CSeq().SeqNo && c.rec.Invite != ""
-	ours := c.rec.Dialog.RemoteTag == tag(res.To().Params) && res.CSeq().SeqNo <= c.rec.Dialog.LocalSeq
-	d := c.rec.Dialog
+	d, seq := c.rec.Dialog, res.CSeq().SeqNo
+	first := !c.rec.Incoming && c.rec.Seq == seq // to the INVITE that began the call
+	up := c.rec.State == answered || c.rec.State == held || c.rec.State == ending
+	same := d.RemoteTag == tag(res.To().Params)
+	orphan := c.rec.State == ending && c.rec.Invite != ""
 	c.mu.Unlock()
 	invite := sip.NewRequest(sip.INVITE, sip.Uri{})
 	invite.AppendHeader(res.CSeq())
 	switch {
-	case orphan:
-		c.hangUpFork(res, invite, true)
-	case ours: // to an INVITE or re-INVITE of the process before us: without the ACK the far side would hang up
+	case up && first && (orphan || !same):
+		c.hangUpFork(res, invite)
+	case up && same && seq <= d.LocalSeq: // without the ACK the far side would hang up
 		c.s.ack(&d, invite)
 	}
 }

@@ -182,6 +182,38 @@ func TestAnAckLostInTheCrashIsSaidAgain(t *testing.T) {
 	}
 }
 
+// TestAnotherForkIsHungUpAfterACrash: a telephone that answers too, while the call goes on with the first.
+func TestAnotherForkIsHungUpAfterACrash(t *testing.T) {
+	t.Parallel()
+	h, p := newTrunkHouse(t)
+	h.do(h.s.Dial("out", protocol.Dial{Trunk: "carrier", Number: "+33612345678", TimeoutMillis: 5000}))
+	invite := p.expect("INVITE")
+	p.reply(invite, 180, "b", "")
+	p.reply(invite, 200, "a", p.sdp(1))
+	p.expect("ACK")
+	h.wait(protocol.Answered, "out")
+	if n := h.restart(); n != 1 {
+		t.Fatalf("%d calls go on", n)
+	}
+	p.reply(invite, 200, "b", p.sdp(1))
+	if ack := p.expect("ACK"); !strings.Contains(ack.To().Value(), "tag=b") || ack.CSeq().SeqNo != invite.CSeq().SeqNo {
+		t.Errorf("ACK:\n%s", ack)
+	}
+	bye := p.expect("BYE")
+	if !strings.Contains(bye.To().Value(), "tag=b") {
+		t.Errorf("BYE to %s", bye.To())
+	}
+	p.reply(bye, 200, "", "")
+	p.reply(invite, 200, "b", p.sdp(1)) // our ACK was lost
+	p.expect("ACK")
+	p.never("BYE", 100*time.Millisecond)
+	h.none(protocol.Left)
+	d := p.called(invite, "a")
+	d.send("INFO", "Signal=7\r\n", "Content-Type: application/dtmf-relay")
+	p.expect("200 INFO")
+	h.wait(protocol.Digit, "out")
+}
+
 // slowKeeper tells of a call that is saved as answered, and waits before it says that it is.
 type slowKeeper struct {
 	media.Keeper
