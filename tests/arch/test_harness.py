@@ -54,6 +54,11 @@ ACCEPTED = (
     UNIT + "import pytest_asyncio, asyncio\n@pytest_asyncio.fixture\nasync def server():\n"
     "    task = asyncio.get_running_loop().create_task(asyncio.sleep(60))\n    yield\n    task.cancel()\n"
     "async def test_it(server): ...",
+    UNIT + "import pytest_asyncio, asyncio\nasync def serve():\n"
+    "    while True:\n        await asyncio.get_running_loop().create_task(asyncio.sleep(0.01))\n"
+    "@pytest_asyncio.fixture\nasync def server():\n"
+    "    task = asyncio.get_running_loop().create_task(serve())\n    yield\n    task.cancel()\n"
+    "async def test_it(server):\n    await asyncio.sleep(0.05)",
     UNIT + "from hypothesis import given, strategies as st\n@given(st.integers())\nasync def test_it(n): ...",
     E2E
     + "import subprocess, sys\ndef test_it():\n    subprocess.run([sys.executable, '-c', ''], check=True)",

@@ -100,10 +100,11 @@ def _watched(test: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[No
         await test(*args, **kwargs)
         for _ in range(3):  # a task that was just cancelled or resolved needs a turn to finish
             await asyncio.sleep(0)
-        # What a fixture's server began meanwhile (a connection on its way back to its pool) ends by itself.
-        if running := asyncio.all_tasks() - before:
-            await asyncio.wait(running, timeout=GRACE_SECONDS)
-        left = [task for task in asyncio.all_tasks() - before if not task.done()]
+        # What a fixture's server began meanwhile (a connection on its way back to its pool) ends by itself;
+        # what it begins while we wait is not the test's.
+        left = asyncio.all_tasks() - before
+        if left:
+            _, left = await asyncio.wait(left, timeout=GRACE_SECONDS)
         if left:
             pytest.fail("the test left tasks running: " + ", ".join(sorted(map(_name, left))), pytrace=False)
 
