@@ -11,7 +11,7 @@ import msgspec
 from guichet.channels.registry import capabilities
 from guichet.customers.identity import IdentityHasher
 from guichet.events.base import Fact
-from guichet.events.conversations import LegStarted, MessageReleased
+from guichet.events.conversations import LegEnded, LegStarted, MessageReleased
 from guichet.events.routing import OfferMade, PresenceChanged, WrapupStarted
 from guichet.kit.clock import DAY, HOUR, MINUTE, SECOND, Instant
 from guichet.kit.errors import Refused
@@ -158,6 +158,11 @@ class History:
                 talk.agent = fact.agent
                 span = (15, 50) if talk.channel == CHAT else (90, 420)
                 self._in(*span, lambda: self._agent_turn(talk))
+            case LegEnded(reason="vanished"):  # the agent went home in the middle of it
+                talk = self._talks[fact.conversation]
+                talk.agent = None
+                if talk.channel == CHAT:
+                    self._in(90, 420, lambda: self._impatient(talk))
             case WrapupStarted():
                 talk = self._talks[fact.conversation]
                 self._in(8, 40, lambda: self._finish(talk, fact.task, fact.agent))
@@ -228,8 +233,8 @@ class History:
 
     def _leaves(self, talk: Talk) -> None:
         if talk.agent is None:
-            talk.ended = True
             self._past.ask("customer_left", "visitor", talk.customer, conversation=talk.id)
+            talk.ended = True
 
     def _mail_arrives(self, shop: Shop) -> None:
         self._customer_turn(self._begin(shop, MAIL))
@@ -308,8 +313,8 @@ class History:
 
     def _close(self, talk: Talk) -> None:
         if talk.agent is not None and not talk.ended:
-            talk.ended = True
             self._do("close", talk.agent, conversation=talk.id)
+            talk.ended = True
 
     def _wind_up(self) -> None:
         """The present: no chat hangs in the air, no mail lies with somebody who went home, none is half sent."""
