@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -269,61 +268,13 @@ async def test_missed_events_are_concluded_from_what_stands(settings: ProcessSet
         await voice.until_state(gone, "offered")
     media.far_hangs_up(gone)
     calls = [media.far_calls("org.carrier", f"+3361100000{n}", "+33199000000") for n in range(5)]
-    media.records("room", "r1", "missing.ogg", "0" * 64, 1, 1)
+    media.loses("room", "r1", "write")
     async with Voice.running(settings, media) as voice:
         await voice.until_state(gone, "over")
         for call in calls:
             await voice.until_state(call, "offered")
         await wait_until(lambda: voice.row(RECORDING, "r1"), "what no state tells was among the events kept")
     await tasks.close()
-
-
-async def test_a_recording_ends_in_the_blob_store_and_nowhere_else(voice: Voice, tmp_path: Path) -> None:
-    await voice.room()
-    file = tmp_path / "r1.ogg"
-    file.write_bytes(b"OggS" + bytes(1_000))
-    digest = hashlib.sha256(file.read_bytes()).hexdigest()
-    voice.media.records("room", "r1", "r1.ogg", digest, 1_004, 2_000)
-    row = await wait_until(lambda: voice.row(RECORDING, "r1"), "the recording is kept")
-    assert (row["sha256"], row["size"], row["millis"]) == (digest, 1_004, 2_000)
-    assert await voice.node.store.blobs.get(str(row["blob"])) == b"OggS" + bytes(1_000)
-    await wait_until(lambda: not file.exists(), "the plain file is gone")
-    assert await voice.node.store.blobs.owner(str(row["blob"])) == CUSTOMER
-
-
-@pytest.mark.parametrize("path", ["../outside.ogg", "missing.ogg"])
-async def test_a_recording_that_cannot_be_had_is_said_to_have_failed(
-    voice: Voice, tmp_path: Path, path: str
-) -> None:
-    outside = tmp_path.parent / "outside.ogg"
-    outside.write_bytes(b"secret")
-    await voice.room()
-    voice.media.records("room", "r1", path, hashlib.sha256(b"secret").hexdigest(), 6, 10)
-    row = await wait_until(lambda: voice.row(RECORDING, "r1"), "the failure is known")
-    assert row["failed"] == "file_missing"
-    assert outside.read_bytes() == b"secret"
-
-
-async def test_what_there_is_of_a_failed_recording_is_kept(voice: Voice, tmp_path: Path) -> None:
-    await voice.room()
-    for _ in range(2):
-        voice.media.loses("room", "r1", "disk_full")
-    row = await wait_until(lambda: voice.row(RECORDING, "r1"), "the failure is known")
-    assert row["failed"] == "disk_full"
-    (tmp_path / "r1.ogg").write_bytes(b"half")
-    for _ in range(2):
-        voice.media.records("room", "r1", "r1.ogg", hashlib.sha256(b"half").hexdigest(), 4, 20)
-
-    async def kept() -> bool:
-        row = await voice.row(RECORDING, "r1")
-        return row is not None and row["failed"] is None
-
-    await wait_until(kept, "half of it is kept")
-    entries = await voice.node.store.reader.entries(0, 0, 1_000)
-    assert [e.type for e in entries if e.type.startswith("recording.")] == [
-        "recording.failed",
-        "recording.kept",
-    ]
 
 
 async def test_a_trunks_state_is_shown(voice: Voice) -> None:

@@ -14,7 +14,7 @@ from guichet.kit.tasks import Supervisor
 from guichet.media import link
 from guichet.media.drivers.fake import FakeMedia
 from guichet.media.plane import Event, Room, Trunk
-from guichet.media.tables import RECORDING, TRUNK
+from guichet.media.tables import TRUNK
 from guichet.server.node import Node
 from guichet.server.settings import ProcessSettings
 from tests.contracts.test_media_link import CUSTOMER, NUMBER, Voice
@@ -154,14 +154,6 @@ async def test_only_numbers_of_ours_are_shown_and_emergency_numbers_are_dialled(
         await voice.do("dial_endpoint", endpoint="three", number="0199001234", **call)
     await voice.do("dial_endpoint", endpoint="four", number="112", **call)
     await voice.until_state("four", "over")  # this server has no such country
-
-
-async def test_a_recording_that_cannot_be_read_ends_no_call(voice: Voice) -> None:
-    await voice.room()
-    voice.media.records("room", "r1", "x" * 300, "0" * 64, 1, 1)  # the system refuses even to look for it
-    row = await wait_until(lambda: voice.row(RECORDING, "r1"), "the failure is known")
-    assert row["failed"] == "file_unreadable"
-    await voice.until_state(voice.media.far_calls("org.carrier", "+33611000000", "+33199000000"), "offered")
 
 
 async def test_calls_of_a_server_that_never_comes_back_are_over(

@@ -210,8 +210,20 @@ async def test_a_full_disk_refuses_a_blob(keyed: Opened) -> None:
     faults.arm(BLOB_WRITTEN, "full")
     with pytest.raises(Full):
         await keyed.store.blobs.put("s1", b"content")
+    assert await _ciphertexts(keyed) == 0, "what was refused takes no room"
     address, _ = await keyed.store.blobs.put("s1", b"content")
     assert await keyed.store.blobs.get(address) == b"content"
+    assert await _ciphertexts(keyed) == 1
+
+
+async def _ciphertexts(keyed: Opened) -> int:
+    if keyed.url == "sqlite":
+        return sum(path.is_file() for path in (keyed.folder / "blobs").rglob("*"))
+    connection = await asyncpg.connect(keyed.url)
+    try:
+        return int(await connection.fetchval("SELECT count(DISTINCT address) FROM blob_chunk"))
+    finally:
+        await connection.close()
 
 
 async def test_blobs_go_with_their_customer(keyed: Opened) -> None:

@@ -91,7 +91,7 @@ func cmpOr(a, b string) string {
 	return b
 }
 
-// encode makes the result of one spool, tells of it, and removes the spool.
+// encode makes the result of one spool, removes the spool, and tells of it.
 func (r *Recorder) encode(ctx context.Context, encoder, id string) error {
 	base := filepath.Join(r.deps.Folder, id)
 	info, err := os.Stat(base + rawSuffix)
@@ -105,10 +105,8 @@ func (r *Recorder) encode(ctx context.Context, encoder, id string) error {
 	about.Recording = id
 	about.Millis = info.Size() / bytesPerMs
 	if about.Millis == 0 {
-		_ = os.Remove(base + rawSuffix)
-		_ = os.Remove(base + factsSuffix)
-		r.deps.Emit(protocol.Event{Kind: protocol.RecordingFailed, Recording: id, Room: about.Room, Cause: causeEmpty})
-		return nil
+		about.Failed = causeEmpty
+		return r.publish(about)
 	}
 	about.File, about.Codec = id+".ogg", codecOpus
 	work := func(to string) error { return encodeOpus(ctx, encoder, base+rawSuffix, to) }
@@ -127,6 +125,12 @@ func (r *Recorder) encode(ctx context.Context, encoder, id string) error {
 	if err := os.Rename(result+partSuffix, result); err != nil {
 		return fmt.Errorf("name the result: %w", err)
 	}
+	return r.publish(about)
+}
+
+// publish makes a recording finished and tells of it: first the facts, then without its raw audio, then the event.
+func (r *Recorder) publish(about facts) error {
+	base := filepath.Join(r.deps.Folder, about.Recording)
 	if err := about.write(base + factsSuffix); err != nil {
 		return err
 	}
@@ -134,7 +138,7 @@ func (r *Recorder) encode(ctx context.Context, encoder, id string) error {
 		return fmt.Errorf("remove the spool: %w", err)
 	}
 	r.mu.Lock()
-	delete(r.told, id)
+	delete(r.told, about.Recording)
 	r.mu.Unlock()
 	r.deps.Emit(about.event(r.deps.Folder))
 	return nil

@@ -2,9 +2,10 @@
 // time, by a process of low priority.
 //
 // In the spool folder, <id>.raw is the audio (s16le, 16 kHz, left and right interleaved), <id>.json the facts,
-// and <id>.ogg (or .wav) the result. Who takes the result away has taken it over: what still lies there when
-// the server starts is told again. A spool whose process died is encoded then, or gone on with when its room
-// still asks for it.
+// and <id>.ogg (or .wav) the result. A recording is finished when its facts say so and its raw audio is gone; who
+// has taken it over removes the result, then the facts. Nothing finished is ever touched again here, so that what
+// lies there is the truth, whoever dies. A spool whose process died is encoded at the next start, or gone on with
+// when its room still asks for it.
 package record
 
 import (
@@ -43,9 +44,7 @@ type Recorder struct {
 	deps Deps
 	wake chan struct{} // there may be something to encode
 
-	// Until Run: what an earlier process left.
-	left    []string // spools, by id
-	waiting []facts  // results that nobody took away
+	left []string // until Run: spools that an earlier process left, by id
 
 	mu    sync.Mutex
 	tapes map[string]*Tape // under way, by id
@@ -92,7 +91,7 @@ func (r *Recorder) Free(id string) error {
 	if tape != nil || slices.Contains(r.ready, id) {
 		return ErrDone
 	}
-	if facts, found, _ := readFacts(filepath.Join(r.deps.Folder, id+factsSuffix)); found && facts.SHA256 != "" {
+	if finished, _ := r.finished(id); finished {
 		return ErrDone
 	}
 	return nil
@@ -188,8 +187,8 @@ func (r *Recorder) encodeLater(id string) {
 	}
 }
 
-// findLeft lists what a process before this one left, before anything is added: spools, and results that
-// nobody took away. It clears up what belongs to nothing.
+// findLeft lists the spools that a process before this one left, before anything is added. It clears up what
+// belongs to nothing.
 func (r *Recorder) findLeft() error {
 	entries, err := os.ReadDir(r.deps.Folder)
 	if err != nil {
@@ -201,32 +200,31 @@ func (r *Recorder) findLeft() error {
 	}
 	for _, entry := range entries {
 		name := entry.Name()
-		path := filepath.Join(r.deps.Folder, name)
+		remove := strings.HasSuffix(name, partSuffix)
 		if id, isRaw := strings.CutSuffix(name, rawSuffix); isRaw {
-			r.left = append(r.left, id)
+			finished, _ := r.finished(id)
+			if remove = finished; !finished { // else the process died just before it would have removed it
+				r.left = append(r.left, id)
+			}
+		} else if id, isFacts := strings.CutSuffix(name, factsSuffix); isFacts {
+			finished, err := r.finished(id)
+			remove = err == nil && !finished && !names[id+rawSuffix]
 		}
-		if strings.HasSuffix(name, partSuffix) {
-			_ = os.Remove(path)
-		}
-		id, isFacts := strings.CutSuffix(name, factsSuffix)
-		if !isFacts || names[id+rawSuffix] {
-			continue
-		}
-		facts, _, err := readFacts(path)
-		if err == nil && facts.SHA256 != "" && names[facts.File] {
-			r.waiting = append(r.waiting, facts)
-		} else {
-			_ = os.Remove(path)
+		if remove {
+			_ = os.Remove(filepath.Join(r.deps.Folder, name))
 		}
 	}
 	return nil
 }
 
-// takeUp tells again of results that nobody took away, and has the spools encoded with which no room goes on.
+// finished tells whether the facts of a recording say that it is.
+func (r *Recorder) finished(id string) (bool, error) {
+	facts, _, err := readFacts(filepath.Join(r.deps.Folder, id+factsSuffix))
+	return facts.finished(), err
+}
+
+// takeUp has the spools encoded with which no room goes on.
 func (r *Recorder) takeUp() {
-	for _, facts := range r.waiting {
-		r.deps.Emit(facts.event(r.deps.Folder))
-	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, id := range r.left {
@@ -234,7 +232,7 @@ func (r *Recorder) takeUp() {
 			r.encodeLater(id)
 		}
 	}
-	r.left, r.waiting = nil, nil
+	r.left = nil
 }
 
 // facts are what is known of a recording beside its audio.
@@ -247,10 +245,17 @@ type facts struct {
 	Codec  string `json:"codec,omitempty"`
 	SHA256 string `json:"sha256,omitempty"`
 	Bytes  int64  `json:"bytes,omitempty"`
-	Millis int64  `json:"ms,omitempty"`
+	Millis int64  `json:"millis,omitempty"`
+	// Why there is none, and will be none.
+	Failed string `json:"failed,omitempty"`
 }
 
+func (f facts) finished() bool { return f.SHA256 != "" || f.Failed != "" }
+
 func (f facts) event(folder string) protocol.Event {
+	if f.Failed != "" {
+		return protocol.Event{Kind: protocol.RecordingFailed, Recording: f.Recording, Room: f.Room, Cause: f.Failed}
+	}
 	return protocol.Event{Kind: protocol.RecordingReady, Recording: f.Recording, Room: f.Room, Codec: f.Codec,
 		Path: filepath.Join(folder, f.File), SHA256: f.SHA256, Bytes: f.Bytes, Millis: f.Millis, PausedMillis: f.PausedMillis}
 }
@@ -277,8 +282,29 @@ func (f facts) write(path string) error {
 	if err := os.WriteFile(path+partSuffix, data, 0o600); err != nil {
 		return fmt.Errorf("save the facts of a recording: %w", err)
 	}
+	if f.finished() { // the raw audio is removed after it: not even a host that loses power may lose both
+		if err := syncAll(path + partSuffix); err != nil {
+			return err
+		}
+	}
 	if err := os.Rename(path+partSuffix, path); err != nil {
 		return fmt.Errorf("save the facts of a recording: %w", err)
+	}
+	if f.finished() {
+		return syncAll(filepath.Dir(path))
+	}
+	return nil
+}
+
+// syncAll brings a file, or the names in a folder, to the disk.
+func syncAll(path string) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("open what is to be synced: %w", err)
+	}
+	defer file.Close()
+	if err := file.Sync(); err != nil {
+		return fmt.Errorf("sync a recording: %w", err)
 	}
 	return nil
 }

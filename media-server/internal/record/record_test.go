@@ -294,24 +294,54 @@ func TestWhatAKilledProcessLeft(t *testing.T) {
 	if files := again.files(); files != "goes-on.json goes-on.wav left.json left.wav torn.json torn.wav" {
 		t.Fatalf("left: %s", files)
 	}
-	again.stop()
-	if err := os.Remove(filepath.Join(folder, "left.wav")); err != nil { // taken away
+}
+
+// TestWhatIsFinishedIsNotTouched: it lies there until somebody takes it over, however often the server starts, and
+// however it ended.
+func TestWhatIsFinishedIsNotTouched(t *testing.T) {
+	folder := t.TempDir()
+	b := newBed(t, folder, "/nowhere")
+	b.run()
+	full, empty := b.start("full"), b.start("empty")
+	say(full, 0, 10)
+	full.Close()
+	ready := b.next(protocol.RecordingReady)
+	empty.Close()
+	if e := b.next(protocol.RecordingFailed); e.Recording != "empty" || e.Room != "room" || e.Cause != "empty" {
+		t.Fatalf("%+v", e)
+	}
+	b.stop()
+	if err := os.WriteFile(filepath.Join(folder, "full.raw"), []byte("killed before"), 0o600); err != nil {
+		t.Fatal(err) // it could remove this
+	}
+	facts, err := os.ReadFile(filepath.Join(folder, "full.json"))
+	if err != nil {
 		t.Fatal(err)
 	}
 
-	third := newBed(t, folder, "/nowhere")
-	third.run()
-	told := map[string]bool{}
-	for range 2 {
-		e := third.next(protocol.RecordingReady)
-		third.checkHash(e)
-		told[e.Recording] = true
+	again := newBed(t, folder, "/nowhere")
+	again.run()
+	for _, id := range []string{"full", "empty"} {
+		if _, err := again.Start(id, "room"); !errors.Is(err, ErrDone) {
+			t.Fatalf("recorded over: %v", err)
+		}
 	}
-	if !told["goes-on"] || !told["torn"] {
-		t.Fatalf("told again: %v", told)
+	tape := again.start("next")
+	say(tape, 0, 5)
+	tape.Close()
+	if e := again.next(protocol.RecordingReady); e.Recording != "next" { // nothing is before it
+		t.Fatalf("%+v", e)
 	}
-	if files := third.files(); files != "goes-on.json goes-on.wav torn.json torn.wav" {
+	again.checkHash(ready)
+	if now, err := os.ReadFile(filepath.Join(folder, "full.json")); err != nil || !bytes.Equal(now, facts) {
+		t.Fatalf("%s, %v", now, err)
+	}
+	if files := again.files(); files != "empty.json full.json full.wav next.json next.wav" {
 		t.Fatalf("left: %s", files)
+	}
+	want := `{"recording":"empty","room":"room","failed":"empty"}`
+	if facts, err := os.ReadFile(filepath.Join(folder, "empty.json")); err != nil || string(facts) != want {
+		t.Fatalf("%s, %v", facts, err)
 	}
 }
 

@@ -150,6 +150,7 @@ class Link:
                 state = await self._plane.state()
                 gone_since = None
                 after = await self._agree(state)
+                self._recordings.look()
                 self.condition = "up"
                 await self._take_events(after)
             except Silent:
@@ -201,8 +202,10 @@ class Link:
                 self._position = Position(event.epoch, event.seq)
 
     async def _take(self, event: Event) -> None:
-        if event.kind in ("recording_ready", "recording_failed"):
-            await self._recordings.take(event)
+        if event.kind == "recording_ready":
+            self._recordings.look()
+        elif event.kind == "recording_failed":
+            await self._recordings.failed(event)
         else:
             await self._reports.take(event)
         for listener in self.listeners:

@@ -77,9 +77,13 @@ class Blobs:
                 await self._place.keep(file, writer.address)
             finally:
                 await asyncio.to_thread(self._place.drop, file)
-            fault_point(BLOB_WRITTEN)
-            sql = "INSERT INTO blob (address, subject, size) VALUES (?, ?, ?)"
-            await self._side.write(sql, writer.address, subject, writer.size)
+            try:
+                fault_point(BLOB_WRITTEN)
+                sql = "INSERT INTO blob (address, subject, size) VALUES (?, ?, ?)"
+                await self._side.write(sql, writer.address, subject, writer.size)
+            except Exception:  # nobody will ask for it or erase it, and each further try would leave one more
+                await self._place.remove([writer.address])
+                raise
         return writer.address, writer.size
 
     async def get(self, address: str) -> bytes | None:

@@ -7,11 +7,13 @@ it does not have is wires: a call's far side is the test (`far_...`), and browse
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import ipaddress
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from itertools import count
+from pathlib import Path
 from typing import Literal
 
 import msgspec
@@ -253,21 +255,27 @@ class FakeMedia:
             if play.interruptible and endpoint in play.heard_by:
                 self._ended(room, name, "interrupted")
 
+    def far_refers(self, endpoint: str, act: str, code: int) -> None:
+        """What became of the transfer that they were asked for."""
+        self._emit("referred", endpoint, act=act, code=code)
+
     def far_hangs_up(self, endpoint: str, code: int = 0) -> None:
         self._left(endpoint, "them", "busy" if code == 486 else "hangup", code)
 
-    def records(self, room: str, recording: str, path: str, sha256: str, size: int, millis: int) -> None:
-        """A recording is finished; its file lies there."""
-        self._emit(
-            "recording_ready",
-            "",
-            room=room,
-            recording=recording,
-            path=path,
-            sha256=sha256,
-            bytes=size,
-            millis=millis,
-        )
+    def records(self, spool: Path, room: str, recording: str, content: bytes, millis: int) -> None:
+        """A recording is finished, and lies in the spool."""
+        spool.mkdir(parents=True, exist_ok=True)
+        file, about = spool / f"{recording}.ogg", spool / f"{recording}.json"
+        file.write_bytes(content)
+        told: dict[str, object] = {
+            "sha256": hashlib.sha256(content).hexdigest(),
+            "bytes": len(content),
+            "millis": millis,
+        }
+        sidecar = {"recording": recording, "room": room, "file": file.name, **told}
+        about.with_suffix(".part").write_bytes(msgspec.json.encode(sidecar))
+        about.with_suffix(".part").rename(about)
+        self._emit("recording_ready", "", room=room, recording=recording, path=str(file), **told)
 
     def loses(self, room: str, recording: str, cause: str) -> None:
         """A recording fails; the call goes on."""
