@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from guichet.channels.webchat import presence
-from guichet.kit.clock import DAY, Instant, SystemClock
+from guichet.kit.clock import DAY, Instant
 from tests.support.centre import ADDRESS, Centre
+from tests.support.clocks import WrongClock
 from tests.support.mail_client import Sender, letter
 from tests.support.waiting import wait_until
 from tests.support.widget_client import Visitor
@@ -19,15 +20,6 @@ from tests.support.widget_client import Visitor
 pytestmark = [pytest.mark.fault, pytest.mark.slow]
 
 TOLERANCE = 60_000
-
-
-class WrongClock(SystemClock):
-    """The machine's, `shift` milliseconds off. Only what may jump does: not the time since the machine began."""
-
-    shift = 0
-
-    def now(self) -> Instant:
-        return super().now() + self.shift
 
 
 @asynccontextmanager
