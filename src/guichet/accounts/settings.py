@@ -306,6 +306,7 @@ class Trunk(Settings):
         "PCMU",
     ]
     session_seconds: Annotated[int, Field(ge=0, le=7_200)] = 1_800
+    """0: no timer is asked for, and a call whose end was lost lasts until somebody hangs up."""
     options_seconds: Annotated[int, Field(ge=0, le=3_600)] = 60
     max_calls: Annotated[int, Field(ge=1, le=10_000)] = 30
     max_calls_per_second: Annotated[float, Field(gt=0, le=1_000)] = 5.0
