@@ -336,6 +336,20 @@ async def told(house: House, of: str) -> Payload:
     return {"endpoint": of, "epoch": "e", "seq": 1, "kind": "left"}
 
 
+async def talking(house: House, of: str) -> Payload:
+    """A call of theirs that was answered, in its customer's room."""
+    await house.do(house.system(), "dial_endpoint", **await dialling(house, of))
+    await house.do(house.system(), "report_endpoint", endpoint=of, epoch="e", seq=1, kind="answered")
+    return {"endpoint": of, "on": True}
+
+
+async def transferring(house: House, of: str) -> Payload:
+    await talking(house, of)
+    await house.do(house.system(), "open_room", room=of, customer=f"{of}-customer")
+    await house.do(house.system(), "set_rooms", rooms={of: {"endpoints": [of]}})
+    return {"endpoint": of, "transfer": f"{of}-t", "number": "+33199001235"}
+
+
 NO = "permission.missing"
 DOORS: dict[str, Door] = {
     "found_organisation": Door(prepare=founding, founds=True, agents="not_found"),
@@ -357,6 +371,8 @@ DOORS: dict[str, Door] = {
     "dial_endpoint": Door(prepare=dialling),
     "join_endpoint": Door(prepare=joining, elsewhere=(NO, NO, "agent.not_found")),
     "ask_endpoint": Door(prepare=joined),
+    "hold_endpoint": Door(prepare=talking),
+    "transfer_endpoint": Door(prepare=transferring),
     "report_endpoint": Door(prepare=told),
     "keep_recording": Door(prepare=recorded),
     "report_trunk": Door(prepare=on_a_trunk),

@@ -285,7 +285,7 @@ class Price(BaseModel):
 class Trunk(Settings):
     """A carrier, or a telephone system of the house. `secret` and `in_secret` name the vault's passwords: ours when it
     challenges us, its own when we challenge it. Calls come only from `allow` and go
-    only to `countries`: empty, none do."""
+    only to `countries`: empty, none do. `call_again`: whoever a failure of ours cut off is called back."""
 
     name: Name
     peer: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.\-\[\]:]+:\d{1,5}$", max_length=256)]
@@ -313,6 +313,7 @@ class Trunk(Settings):
     countries: Annotated[list[Prefix], Field(max_length=250)] = []
     spend_per_day: Annotated[float, Field(ge=0, le=1_000_000)] = 0.0
     prices: Annotated[list[Price], Field(max_length=500)] = []
+    call_again: bool = True
 
     @model_validator(mode="after")
     def _consistent(self) -> Trunk:

@@ -58,6 +58,10 @@ class EndpointDialled(Fact, frozen=True, kw_only=True):
     timeout_seconds: int
     early_media: bool
     number: Personal[str] = ""
+    number_of: Id = ""
+    """The endpoint whose stream holds the number, where it is not here; this call stands in for that one."""
+    again: bool = False
+    """That endpoint was lost by a failure of ours: whoever was in it is called again."""
 
 
 @fact("endpoint.joined", stream="endpoint", opens=True)
@@ -75,6 +79,46 @@ class EndpointAsked(Fact, frozen=True, kw_only=True):
     endpoint: Id
     act: Act
     code: int = 0
+
+
+@fact("endpoint.hold_wanted", stream="endpoint")
+class EndpointHoldWanted(Fact, frozen=True, kw_only=True):
+    """The far side is to be told that we hold it, or not any more."""
+
+    endpoint: Id
+    on: bool
+
+
+@fact("endpoint.transfer_wanted", stream="endpoint", subject="customer")
+class EndpointTransferWanted(Fact, frozen=True, kw_only=True):
+    """The far side is to talk to `number` and not to us any more. `transfer` is also the id of the call that we make
+    ourselves when the carrier does not take it over; `trunk`, `caller_id` and `timeout_seconds` are meant for that."""
+
+    endpoint: Id
+    transfer: Id
+    client: Id
+    customer: Id
+    trunk: Id
+    caller_id: Plain[str]
+    timeout_seconds: int
+    number: Personal[str] = ""
+
+
+@fact("endpoint.referred", stream="endpoint")
+class EndpointReferred(Heard, frozen=True, kw_only=True):
+    """What the carrier made of it. `code`: the SIP status of its call there, or of its refusal; 0: it never told."""
+
+    transfer: Id
+    code: int
+
+
+@fact("endpoint.transferred", stream="endpoint")
+class EndpointTransferred(Fact, frozen=True, kw_only=True):
+    """Who connects the two: the carrier, a bridge of ours, or nobody: then the call is still with us."""
+
+    endpoint: Id
+    transfer: Id
+    by: Literal["carrier", "us", "nobody"]
 
 
 @fact("endpoint.offered", stream="endpoint", opens=True)

@@ -6,11 +6,13 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import cast
+from weakref import WeakValueDictionary
 
 from guichet.channels.base import Edge
 from guichet.channels.work import work
-from guichet.events.base import decode
-from guichet.events.media import EndpointDialled
+from guichet.customers.tables import IDENTITY
+from guichet.events.base import Fact, decode
+from guichet.events.media import EndpointDialled, EndpointTransferWanted
 from guichet.kit.errors import Refused
 from guichet.media.plane import Dial, MediaPlane, Silent
 from guichet.media.projections import ACTS
@@ -24,25 +26,116 @@ TRIES, PAUSE = 20, 0.1
 """A server that was killed is back within two seconds; who waits longer waits for nobody."""
 
 
-async def act(plane: MediaPlane, edge: Edge, sealer: Sealer, reports: Reports) -> None:
-    """Works until cancelled."""
-    await work(edge, ACTS, partial(_act, plane, edge, sealer, reports))
+class Acts:
+    """Does them. `run` works until cancelled."""
 
+    def __init__(self, plane: MediaPlane, edge: Edge, sealer: Sealer, reports: Reports) -> None:
+        self._plane = plane
+        self._edge = edge
+        self._sealer = sealer
+        self._reports = reports
+        self._orders: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
-async def _act(plane: MediaPlane, edge: Edge, sealer: Sealer, reports: Reports, job: Job, owner: str) -> None:
-    """One act. Whoever hung up meanwhile needs it no more."""
-    org, endpoint, asked = (str(job.payload[name]) for name in ("org", "endpoint", "act"))
-    if await edge.reader.row(ENDPOINT, (endpoint,)) is not None:
-        try:
-            await _patiently(
-                partial(_ask, plane, edge, sealer, endpoint, asked, cast("int", job.payload["code"]))
-            )
-        except Refused as refused:
-            if asked == "dial":
-                await reports.refused(org, endpoint, refused.code)
-            elif refused.kind != "not_found":
-                raise
-    await edge.jobs.done(job, owner)
+    async def run(self) -> None:
+        await work(self._edge, ACTS, self._one)
+
+    async def _one(self, job: Job, owner: str) -> None:
+        """One act. Whoever hung up meanwhile needs it no more."""
+        org, endpoint, asked = (str(job.payload[name]) for name in ("org", "endpoint", "act"))
+        until = cast("int | None", job.payload.get("until"))
+        ask = partial(self._ask, endpoint, asked, cast("int", job.payload["code"]))
+        # One at a time of each call: what is to be is read and said before the next one looks.
+        async with self._orders.setdefault(endpoint, asyncio.Lock()):
+            try:
+                await (_patiently(ask) if until is None else self._in_time(ask, until))
+            except Refused as refused:
+                if asked == "dial" and until is not None and refused.kind in ("unavailable", "limited"):
+                    raise  # tried again: the server may still be away, the trunk in a rush
+                if asked == "dial":
+                    await self._reports.refused(org, endpoint, refused.code)
+                elif asked == "refer":
+                    await self._reports.not_referred(org, endpoint)
+                elif refused.kind not in ("not_found", "conflict"):  # it is over, or has gone on
+                    raise
+        self._reports.called(endpoint)
+        await self._edge.jobs.done(job, owner)
+
+    async def _in_time(self, ask: Callable[[], Awaitable[None]], until: int) -> None:
+        if self._edge.clock.now() >= until:
+            raise Refused("conflict", "call.too_late", "by now it would only startle somebody")
+        await ask()
+
+    async def _ask(self, endpoint: str, asked: str, code: int) -> None:
+        plane = self._plane
+        row = await self._edge.reader.row(ENDPOINT, (endpoint,))
+        if row is None:
+            return
+        match asked:
+            case "dial":
+                await plane.dial(endpoint, await self._call(endpoint))
+            case "refer" if row["transfer"]:
+                transfer = str(row["transfer"])
+                await plane.refer(endpoint, transfer, await self._target(endpoint, transfer))
+            case "hold":
+                await plane.hold(endpoint, on=bool(row["hold"]))
+            case "ring":
+                await plane.ring(endpoint)
+            case "early":
+                await plane.early(endpoint)
+            case "answer":
+                await plane.answer(endpoint)
+            case "reject":
+                await plane.reject(endpoint, code)
+            case "hang_up":
+                await plane.hang_up(endpoint)
+            case _:
+                pass
+
+    # -- numbers -------------------------------------------------------------------------------------------
+
+    async def _call(self, endpoint: str) -> Dial:
+        """Raises Refused where there is no number (any more)."""
+        for org, fact in await self._facts(endpoint):
+            if isinstance(fact, EndpointDialled):
+                return Dial(
+                    trunk=trunk_id(org, fact.trunk), number=await self._number(fact), caller_id=fact.caller_id,
+                    timeout_ms=fact.timeout_seconds * 1_000, early_media=fact.early_media,
+                )  # fmt: skip
+        raise _nobody()
+
+    async def _number(self, call: EndpointDialled) -> str:
+        """A number stands in the log alone, under the customer's key: here, or in the call that this one stands in for.
+        That of somebody who called us is among their identities."""
+        if call.number:
+            return call.number
+        if call.again:
+            for _, fact in await self._facts(call.number_of):
+                if isinstance(fact, EndpointDialled) and fact.number:
+                    return fact.number
+            rows = await self._edge.reader.rows(IDENTITY, {"customer": call.customer})
+            numbers = {str(row["handle"]) for row in rows if row["kind"] == "phone"}
+            if len(numbers) == 1:  # of two it might be the wrong one
+                return numbers.pop()
+        elif call.number_of:
+            return await self._target(call.number_of, call.endpoint)
+        raise _nobody()
+
+    async def _target(self, endpoint: str, transfer: str) -> str:
+        """To whom a call is transferred."""
+        for _, fact in await self._facts(endpoint):
+            if isinstance(fact, EndpointTransferWanted) and fact.transfer == transfer and fact.number:
+                return fact.number
+        raise _nobody()
+
+    async def _facts(self, endpoint: str) -> list[tuple[str, Fact]]:
+        """(organisation, fact) of an endpoint's stream, opened."""
+        stream = f"endpoint/{endpoint}"
+        entries = (await self._edge.reader.streams([stream]))[stream]
+        opened = await self._sealer.open_many(entries)
+        return [
+            (entry.org, decode(entry.type, entry.type_version, entry.data, personal))
+            for entry, personal in opened
+        ]
 
 
 async def _patiently(ask: Callable[[], Awaitable[None]]) -> None:
@@ -56,31 +149,7 @@ async def _patiently(ask: Callable[[], Awaitable[None]]) -> None:
             await asyncio.sleep(PAUSE)
 
 
-async def _ask(plane: MediaPlane, edge: Edge, sealer: Sealer, endpoint: str, asked: str, code: int) -> None:
-    match asked:
-        case "dial":
-            await plane.dial(endpoint, await _call(edge, sealer, endpoint))
-        case "ring":
-            await plane.ring(endpoint)
-        case "early":
-            await plane.early(endpoint)
-        case "answer":
-            await plane.answer(endpoint)
-        case "reject":
-            await plane.reject(endpoint, code)
-        case _:
-            await plane.hang_up(endpoint)
-
-
-async def _call(edge: Edge, sealer: Sealer, endpoint: str) -> Dial:
-    """The number stands in the log alone, under the customer's key. Raises Refused once that is gone."""
-    stream = f"endpoint/{endpoint}"
-    first = (await edge.reader.streams([stream]))[stream][:1]
-    for entry, personal in await sealer.open_many(first):
-        fact = decode(entry.type, entry.type_version, entry.data, personal)
-        if isinstance(fact, EndpointDialled) and fact.number:
-            return Dial(
-                trunk=trunk_id(entry.org, fact.trunk), number=fact.number, caller_id=fact.caller_id,
-                timeout_ms=fact.timeout_seconds * 1_000, early_media=fact.early_media,
-            )  # fmt: skip
-    raise Refused("not_found", "customer.erased", "the customer was erased: nobody can be called")
+def _nobody() -> Refused:
+    return Refused(
+        "not_found", "call.no_number", "there is no number to call: the customer was erased, or has none"
+    )

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import msgspec
 
 from guichet.accounts.permissions import SYSTEM
-from guichet.accounts.settings import Number, Trunk
+from guichet.accounts.settings import Trunk
 from guichet.customers.part import Customer, not_found
 from guichet.events.base import Fact
 from guichet.events.media import (
@@ -18,10 +18,13 @@ from guichet.events.media import (
     EndpointAsked,
     EndpointDialled,
     EndpointHeld,
+    EndpointHoldWanted,
     EndpointJoined,
     EndpointLeft,
     EndpointOffered,
     EndpointRang,
+    EndpointReferred,
+    EndpointTransferWanted,
     RecordingFailed,
     RecordingKept,
     RoomClosed,
@@ -37,6 +40,7 @@ from guichet.media.part import Endpoint, Media, Room
 from guichet.media.plane import Hearing, Name
 from guichet.media.trunks import org_of
 
+E164orShort = Annotated[str, msgspec.Meta(pattern=r"^(\+[1-9]\d{2,14}|\d{2,4})$")]
 Word = Annotated[str, msgspec.Meta(max_length=64)]
 Natural = Annotated[int, msgspec.Meta(ge=0)]
 Code = Annotated[int, msgspec.Meta(ge=0, le=699)]
@@ -63,7 +67,7 @@ class DialEndpoint(msgspec.Struct, frozen=True, kw_only=True):
     endpoint: Ident
     customer: Ident
     trunk: Ident
-    number: Annotated[str, msgspec.Meta(pattern=r"^(\+[1-9]\d{2,14}|\d{2,4})$")]
+    number: E164orShort
     caller_id: Annotated[str, msgspec.Meta(max_length=32)] = ""
     timeout_seconds: Annotated[int, msgspec.Meta(ge=1, le=300)] = 60
     early_media: bool = False
@@ -84,9 +88,28 @@ class AskEndpoint(msgspec.Struct, frozen=True, kw_only=True):
     code: Code = 0
 
 
+class HoldEndpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """Tell the far side of an answered call that it is on hold, or not any more. What it hears is the room's matter."""
+
+    endpoint: Ident
+    on: bool
+
+
+class TransferEndpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """Connect the far side of an answered call with `number`, and leave. The carrier does it where it can; else the
+    call `transfer` is made over `trunk` (empty: the same one) and the two are put together in the room, alone."""
+
+    endpoint: Ident
+    transfer: Ident
+    number: E164orShort
+    trunk: Annotated[str, msgspec.Meta(max_length=64)] = ""
+    caller_id: Annotated[str, msgspec.Meta(max_length=32)] = ""
+    timeout_seconds: Annotated[int, msgspec.Meta(ge=1, le=300)] = 60
+
+
 class ReportEndpoint(msgspec.Struct, frozen=True, kw_only=True):
     """An event of the media server that becomes a fact. `seq` 0: concluded from its silence. `trunk` as the media
-    server knows it, `number` the one that was called."""
+    server knows it, `number` the one that was called, `act` the transfer that was asked for."""
 
     endpoint: Name
     epoch: Word
@@ -95,6 +118,7 @@ class ReportEndpoint(msgspec.Struct, frozen=True, kw_only=True):
     trunk: Annotated[str, msgspec.Meta(max_length=128)] = ""
     number: Annotated[str, msgspec.Meta(max_length=64)] = ""
     codec: Word = ""
+    act: Annotated[str, msgspec.Meta(max_length=128)] = ""
     who: Who = "network"
     cause: Word = ""
     code: Code = 0
@@ -129,7 +153,7 @@ def _of_trunk(part: Media, ask: ReportTrunk) -> Scope:
     return Scope(org=org_of(ask.trunk))
 
 
-def _of_endpoint(part: Media, ask: AskEndpoint | JoinEndpoint) -> Scope:
+def _of_endpoint(part: Media, ask: AskEndpoint | JoinEndpoint | HoldEndpoint | TransferEndpoint) -> Scope:
     endpoint = part.endpoint(ask.endpoint)
     return Scope(org=endpoint.org) if endpoint is not None else Scope()
 
@@ -219,14 +243,17 @@ def check(wanted: Hearing) -> None:
 def dial_endpoint(part: Media, ask: DialEndpoint, now: Now) -> Iterator[Fact]:
     """The call goes out after the commit. A repetition changes nothing."""
     customer = _customer(part, ask.customer)
-    trunk = part.accounts.directory.find(now.org, Trunk, ask.trunk)
-    if trunk is None or not trunk.active:
-        raise Refused("not_found", "trunk.not_found", "there is no such trunk in use", field="trunk")
-    ours = part.accounts.directory.of(now.org, Number).values()
-    if ask.caller_id and ask.caller_id not in {number.number for number in ours if number.active}:
-        raise invalid("caller_id", "number.not_found", "show a number of the configuration, or none")
+    _check_call(part, now.org, ask.trunk, ask.caller_id)
     if part.endpoint(ask.endpoint) is None:
         yield EndpointDialled(client=customer.client, **msgspec.structs.asdict(ask))
+
+
+def _check_call(part: Media, org: str, trunk: str, caller_id: str) -> None:
+    found = part.accounts.directory.find(org, Trunk, trunk)
+    if found is None or not found.active:
+        raise Refused("not_found", "trunk.not_found", "there is no such trunk in use", field="trunk")
+    if caller_id and not part.shows(org, caller_id):
+        raise invalid("caller_id", "number.not_found", "show a number of the configuration, or none")
 
 
 @command("join_endpoint", permission=SYSTEM, scope=_of_endpoint)
@@ -246,6 +273,42 @@ def ask_endpoint(part: Media, ask: AskEndpoint, now: Now) -> Iterator[Fact]:
     """Carried out after the commit. Refused when the call is over."""
     if ask.act not in part.alive(ask.endpoint).asked:
         yield EndpointAsked(endpoint=ask.endpoint, act=ask.act, code=ask.code)
+
+
+@command("hold_endpoint", permission=SYSTEM, scope=_of_endpoint)
+def hold_endpoint(part: Media, ask: HoldEndpoint, now: Now) -> Iterator[Fact]:
+    """Carried out after the commit, and again after a restart of the media server. Refused before the answer."""
+    if _talking(part, ask.endpoint).hold != ask.on:
+        yield EndpointHoldWanted(endpoint=ask.endpoint, on=ask.on)
+
+
+@command("transfer_endpoint", permission=SYSTEM, scope=_of_endpoint)
+def transfer_endpoint(part: Media, ask: TransferEndpoint, now: Now) -> Iterator[Fact]:
+    """Begun after the commit; `endpoint.transferred` is the outcome. Refused while another is under way. A repetition
+    changes nothing."""
+    endpoint = _talking(part, ask.endpoint)
+    known = part.endpoint(ask.transfer)
+    if endpoint.transfer is not None and endpoint.transfer.id == ask.transfer:
+        return
+    room = part.place(ask.endpoint)
+    if room is None:
+        raise Refused("conflict", "transfer.no_room", "put the call into a room first: that of its customer")
+    if endpoint.transfer is not None or endpoint.bridged:
+        raise Refused("conflict", "transfer.pending", "this call is being transferred; wait for the outcome")
+    if known is not None:
+        raise Refused("conflict", "transfer.taken", "give the transfer an id of its own", field="transfer")
+    customer = _customer(part, room.customer)
+    trunk = ask.trunk or endpoint.trunk
+    _check_call(part, now.org, trunk, ask.caller_id)
+    fields = {**msgspec.structs.asdict(ask), "trunk": trunk}
+    yield EndpointTransferWanted(client=customer.client, customer=customer.id, **fields)
+
+
+def _talking(part: Media, ident: str) -> Endpoint:
+    endpoint = part.alive(ident)
+    if endpoint.state not in ("answered", "held"):
+        raise Refused("conflict", "endpoint.not_answered", "this goes with an answered call only")
+    return endpoint
 
 
 @command("report_endpoint", permission=SYSTEM, scope=_of_report)
@@ -272,6 +335,9 @@ def _went_on(endpoint: Endpoint, ask: ReportEndpoint, where: dict[str, Any]) -> 
             yield EndpointHeld(**where, on=True)
         case "resumed" if endpoint.state == "held":
             yield EndpointHeld(**where, on=False)
+        case "referred" if endpoint.transfer is not None and endpoint.transfer.id == ask.act:
+            if not endpoint.transfer.bridging:
+                yield EndpointReferred(**where, transfer=ask.act, code=ask.code)
         case "left":
             yield EndpointLeft(**where, who=ask.who, cause=ask.cause, code=ask.code)
         case _:

@@ -60,6 +60,8 @@ class Link:
         self._wake = asyncio.Event()
         self._position: Position | None = None
         self._missed = False
+        self._seen = False
+        """Whether the two have agreed since this process began: what is lost now is lost now."""
 
     def committed(self, committed: Committed) -> None:
         """Collects what changed; the rooms of one commit go out together."""
@@ -67,7 +69,10 @@ class Link:
             if change.table is ROOM and change.values is not None and change.values.get("rev"):
                 self._desire([_room({"room": change.key[0], **change.values})])
             elif change.table is ENDPOINT:
-                self._reports.know(str(change.key[0]), None if change.deleted else change.org)
+                endpoint = str(change.key[0])
+                self._reports.know(endpoint, None if change.deleted else change.org)
+                if change.values is not None and change.values.get("again"):
+                    self._reports.calling(endpoint)
             elif change.table.name == "config" and change.key[1] in ("trunk", "number"):
                 self.refresh_trunks()
 
@@ -160,7 +165,7 @@ class Link:
                     log.warning("the media server does not answer")
                     self.condition = "down"
                 if now - gone_since > (PATIENCE if self.condition == "down" else STARTING):
-                    await self._reports.lost(await self._endpoints())
+                    await self._reports.lost(await self._endpoints(), seen=self._seen)
             except Gap as gap:
                 log.warning("events of the media server were missed")
                 self._missed, self._position = True, gap.kept
@@ -179,8 +184,10 @@ class Link:
         self._desire([await self._closed(room) for room in strange])
         known = self._position or await self._known()
         restarted = known is None or known.epoch != state.epoch
-        await self._reports.agree(await self._endpoints(), state, missed=restarted or self._missed)
-        self._missed = False
+        await self._reports.agree(
+            await self._endpoints(), state, missed=restarted or self._missed, seen=self._seen
+        )
+        self._missed, self._seen = False, True
         return Position(state.epoch, 0) if known is None or restarted else known
 
     async def _closed(self, there: Room) -> Room:

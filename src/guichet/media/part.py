@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator
 from typing import Any, Literal
 
 import msgspec
 
 from guichet.accounts.part import Accounts
+from guichet.accounts.settings import Number
 from guichet.customers.part import Customers
 from guichet.events.media import (
     EndpointAnswered,
     EndpointAsked,
     EndpointDialled,
     EndpointHeld,
+    EndpointHoldWanted,
     EndpointJoined,
     EndpointLeft,
     EndpointOffered,
     EndpointRang,
+    EndpointReferred,
+    EndpointTransferred,
+    EndpointTransferWanted,
     Heard,
     RecordingFailed,
     RecordingKept,
@@ -33,8 +38,9 @@ EndpointState = Literal["dialled", "offered", "ringing", "joined", "answered", "
 
 
 class Room(msgspec.Struct):
-    """A room that was opened. `rev` 0: nothing was put yet. `recordings`: by id, whether it is kept (else it failed,
-    and what there is of it may still come)."""
+    """A room that was opened. `rev` 0: nothing was put yet; `set_at` by which fact (seq). `recordings`: by id, whether
+    it is kept (else it failed, and what there is of it may still come). `again`: the last call that stands in for a
+    lost one of it."""
 
     id: str
     org: str
@@ -42,18 +48,41 @@ class Room(msgspec.Struct):
     customer: str
     rev: int = 0
     closed: bool = False
-    endpoints: list[str] = []
+    document: dict[str, Any] = {}
+    set_at: int = 0
+    again: str = ""
     recordings: dict[str, bool] = {}
 
 
+class Transfer(msgspec.Struct, frozen=True):
+    """One that is under way; `bridging`: we call there ourselves."""
+
+    id: str
+    customer: str
+    trunk: str
+    caller_id: str
+    timeout_seconds: int
+    bridging: bool = False
+
+
 class Endpoint(msgspec.Struct):
-    """A call or a browser. `asked`: the acts that were asked of it."""
+    """A call or a browser. `trunk`: of a call. `ours`: the number of ours that is seen there, as it was written.
+    `asked`: the acts that were asked of it. `talked`: it was answered. `hold`: whether we want it on hold. `bridged`:
+    the call that it was transferred to, or that was transferred to it. `again`: it stands in for one that was lost."""
 
     id: str
     org: str
     client: str
     state: EndpointState
+    trunk: str = ""
+    ours: str = ""
     asked: list[str] = []
+    talked: bool = False
+    hold: bool = False
+    transfer: Transfer | None = None
+    bridged: str = ""
+    again: bool = False
+    incoming: bool = False
 
 
 class Media(Part):
@@ -66,6 +95,7 @@ class Media(Part):
         self.customers = customers
         self.rooms: dict[str, Room | None] = {}
         self.endpoints: dict[str, Endpoint | None] = {}
+        self._places: dict[str, tuple[int, str]] = {}
         self.epoch = ""
         self.seq = 0
         self._heard_at = 0
@@ -79,13 +109,20 @@ class Media(Part):
             raise Missing(f"room/{ident}")
         return self.rooms[ident]
 
-    def elsewhere(self, endpoints: set[str], rooms: Container[str]) -> bool:
+    def place(self, endpoint: str) -> Room | None:
+        """The open room that the endpoint is in."""
+        place = self._places.get(endpoint)
+        return self.rooms[place[1]] if place is not None else None
+
+    def elsewhere(self, endpoints: Iterable[str], rooms: Container[str]) -> bool:
         """Whether one of the endpoints is in an open room other than these."""
-        return any(
-            not room.closed and not endpoints.isdisjoint(room.endpoints) and room.id not in rooms
-            for room in self.rooms.values()
-            if room is not None
-        )
+        places = (self._places.get(endpoint) for endpoint in endpoints)
+        return any(place is not None and place[1] not in rooms for place in places)
+
+    def shows(self, org: str, number: str) -> bool:
+        """Whether a call out may show this number: one of the configuration."""
+        ours = self.accounts.directory.of(org, Number).values()
+        return number in {each.number for each in ours if each.active}
 
     def endpoint(self, ident: str) -> Endpoint | None:
         """None when there is none. Raises Missing when nobody knows yet."""
@@ -100,6 +137,11 @@ class Media(Part):
             raise Refused("not_found", "endpoint.not_found", "there is no such call (any more)")
         return endpoint
 
+    def is_alive(self, ident: str) -> bool:
+        """Whether it is not over, known without loading anything: what lives is resident."""
+        endpoint = self.endpoints.get(ident)
+        return endpoint is not None and endpoint.state != "left"
+
     # -- folding ---------------------------------------------------------------------------------------
 
     @folds(RoomOpened)
@@ -109,13 +151,27 @@ class Media(Part):
     @folds(RoomSet)
     def _set(self, fact: RoomSet, at: At) -> None:
         room = self._room(fact.room)
-        room.rev, room.closed, room.endpoints = fact.rev, False, list(fact.document.get("endpoints", ()))
+        self._leave(room)
+        room.rev, room.closed, room.document, room.set_at = fact.rev, False, fact.document, at.seq
+        self._enter(room)
 
     @folds(RoomClosed)
     def _closed(self, fact: RoomClosed, at: At) -> None:
         room = self._room(fact.room)
-        room.rev, room.closed, room.endpoints = fact.rev, True, []
+        self._leave(room)
+        room.rev, room.closed, room.document = fact.rev, True, {}
         self._over.append(f"room/{fact.room}")
+
+    def _enter(self, room: Room) -> None:
+        """Who is in it now; a cold stream tells only where somebody was before."""
+        place = (room.set_at, room.id)
+        for endpoint in room.document.get("endpoints", ()):
+            self._places[endpoint] = max(place, self._places.get(endpoint, place))
+
+    def _leave(self, room: Room) -> None:
+        for endpoint in room.document.get("endpoints", ()):
+            if self._places.get(endpoint) == (room.set_at, room.id):
+                del self._places[endpoint]
 
     @folds(RecordingKept, RecordingFailed)
     def _recorded(self, fact: RecordingKept | RecordingFailed, at: At) -> None:
@@ -123,7 +179,16 @@ class Media(Part):
 
     @folds(EndpointDialled)
     def _dialled(self, fact: EndpointDialled, at: At) -> None:
-        self.endpoints[fact.endpoint] = Endpoint(fact.endpoint, at.org, fact.client, "dialled")
+        self.endpoints[fact.endpoint] = Endpoint(
+            fact.endpoint, at.org, fact.client, "dialled", fact.trunk, fact.caller_id, again=fact.again
+        )
+        room = self.place(fact.number_of) if fact.again else None
+        if room is not None:
+            room.again = fact.endpoint
+        other = self.endpoints.get(fact.number_of)
+        if other is not None and other.transfer is not None and other.transfer.id == fact.endpoint:
+            other.transfer = msgspec.structs.replace(other.transfer, bridging=True)
+            other.bridged, self._endpoint(fact.endpoint).bridged = fact.endpoint, other.id
 
     @folds(EndpointJoined)
     def _joined(self, fact: EndpointJoined, at: At) -> None:
@@ -131,12 +196,35 @@ class Media(Part):
 
     @folds(EndpointOffered)
     def _offered(self, fact: EndpointOffered, at: At) -> None:
-        self.endpoints[fact.endpoint] = Endpoint(fact.endpoint, at.org, "", "offered")
+        self.endpoints[fact.endpoint] = Endpoint(
+            fact.endpoint, at.org, "", "offered", fact.trunk, fact.number, incoming=True
+        )
         self._heard(fact, at)
 
     @folds(EndpointAsked)
     def _asked(self, fact: EndpointAsked, at: At) -> None:
         self._endpoint(fact.endpoint).asked.append(fact.act)
+
+    @folds(EndpointHoldWanted)
+    def _hold_wanted(self, fact: EndpointHoldWanted, at: At) -> None:
+        self._endpoint(fact.endpoint).hold = fact.on
+
+    @folds(EndpointTransferWanted)
+    def _transfer_wanted(self, fact: EndpointTransferWanted, at: At) -> None:
+        self._endpoint(fact.endpoint).transfer = Transfer(
+            fact.transfer, fact.customer, fact.trunk, fact.caller_id, fact.timeout_seconds
+        )
+
+    @folds(EndpointReferred)
+    def _referred(self, fact: EndpointReferred, at: At) -> None:
+        self._heard(fact, at)
+
+    @folds(EndpointTransferred)
+    def _transferred(self, fact: EndpointTransferred, at: At) -> None:
+        endpoint = self._endpoint(fact.endpoint)
+        endpoint.transfer = None
+        if fact.by == "nobody":
+            endpoint.bridged = ""
 
     @folds(EndpointRang, EndpointAnswered, EndpointHeld, EndpointLeft)
     def _went_on(self, fact: EndpointRang | EndpointAnswered | EndpointHeld | EndpointLeft, at: At) -> None:
@@ -147,7 +235,8 @@ class Media(Part):
             endpoint.state = "left"
             self._over.append(f"endpoint/{fact.endpoint}")
         else:
-            endpoint.state = "ringing" if isinstance(fact, EndpointRang) else "answered"
+            endpoint.talked = isinstance(fact, EndpointAnswered)
+            endpoint.state = "answered" if endpoint.talked else "ringing"
         self._heard(fact, at)
 
     def _heard(self, fact: Heard, at: At) -> None:
@@ -199,6 +288,9 @@ class Media(Part):
     def restore(self, data: Any) -> None:  # noqa: ANN401
         self.rooms = msgspec.convert(data["rooms"], dict[str, Room | None])
         self.endpoints = msgspec.convert(data["endpoints"], dict[str, Endpoint | None])
+        for room in self.rooms.values():
+            if room is not None:
+                self._enter(room)
         self.epoch, self.seq, self._heard_at = data["heard"]
         over = [f"room/{i}" for i, r in self.rooms.items() if r is not None and self._is_over(r)]
         self._over = over + [

@@ -9,10 +9,14 @@ from guichet.events.media import (
     EndpointAsked,
     EndpointDialled,
     EndpointHeld,
+    EndpointHoldWanted,
     EndpointJoined,
     EndpointLeft,
     EndpointOffered,
     EndpointRang,
+    EndpointReferred,
+    EndpointTransferred,
+    EndpointTransferWanted,
     Heard,
     RecordingFailed,
     RecordingKept,
@@ -21,6 +25,7 @@ from guichet.events.media import (
     RoomSet,
     TrunkTurned,
 )
+from guichet.kit.clock import MINUTE, Instant
 from guichet.leader.registry import At, project
 from guichet.media.part import Media
 from guichet.media.tables import ENDPOINT, POSITION, RECORDING, ROOM, TRUNK
@@ -28,6 +33,8 @@ from guichet.store.rows import Delete, Insert, NewJob, RowOp, Update, Value
 
 ACTS = "media_acts"
 """Queue of what is asked of endpoints: done after the commit, repeated without harm."""
+WORTH_IT = 2 * MINUTE
+"""For how long after they were cut off somebody is called again."""
 
 
 @project(RoomOpened)
@@ -54,8 +61,8 @@ def show_dialled(part: Media, fact: EndpointDialled, at: At) -> Iterator[RowOp]:
         "trunk": fact.trunk,
         "state": "dialled",
     }
-    yield Insert(ENDPOINT, (fact.endpoint,), {**values, "since": at.t})
-    yield _job(fact.endpoint, at.org, "dial")
+    yield Insert(ENDPOINT, (fact.endpoint,), {**values, "again": fact.again, "since": at.t})
+    yield _job(fact.endpoint, at.org, "dial", until=at.t + WORTH_IT if fact.again else None)
 
 
 @project(EndpointJoined)
@@ -70,7 +77,24 @@ def show_offered(part: Media, fact: EndpointOffered, at: At) -> Iterator[RowOp]:
 
 @project(EndpointAsked)
 def do_asked(part: Media, fact: EndpointAsked, at: At) -> Iterator[RowOp]:
-    yield _job(fact.endpoint, at.org, fact.act, fact.code)
+    yield _job(fact.endpoint, at.org, fact.act, code=fact.code)
+
+
+@project(EndpointHoldWanted)
+def show_hold(part: Media, fact: EndpointHoldWanted, at: At) -> Iterator[RowOp]:
+    yield Update(ENDPOINT, (fact.endpoint,), {"hold": fact.on})
+    yield _job(fact.endpoint, at.org, "hold", number=at.seq)
+
+
+@project(EndpointTransferWanted)
+def show_transfer(part: Media, fact: EndpointTransferWanted, at: At) -> Iterator[RowOp]:
+    yield Update(ENDPOINT, (fact.endpoint,), {"transfer": fact.transfer})
+    yield _job(fact.endpoint, at.org, "refer", number=at.seq)
+
+
+@project(EndpointTransferred)
+def show_transferred(part: Media, fact: EndpointTransferred, at: At) -> Iterator[RowOp]:
+    yield Update(ENDPOINT, (fact.endpoint,), {"transfer": None})
 
 
 @project(EndpointRang, EndpointAnswered, EndpointHeld)
@@ -109,12 +133,16 @@ def show_trunk(part: Media, fact: TrunkTurned, at: At) -> Iterator[RowOp]:
     yield Insert(TRUNK, (fact.trunk,), {"up": fact.up, "cause": fact.cause, "since": at.t})
 
 
-@project(EndpointOffered, EndpointRang, EndpointAnswered, EndpointHeld, EndpointLeft)
+@project(EndpointOffered, EndpointRang, EndpointAnswered, EndpointHeld, EndpointReferred, EndpointLeft)
 def show_position(part: Media, fact: Heard, at: At) -> Iterator[RowOp]:
     if fact.seq:
         yield Delete(POSITION, ("media",))
         yield Insert(POSITION, ("media",), {"epoch": fact.epoch, "seq": fact.seq})
 
 
-def _job(endpoint: str, org: str, act: str, code: int = 0) -> NewJob:
-    return NewJob(ACTS, f"{endpoint}/{act}", {"org": org, "endpoint": endpoint, "act": act, "code": code})
+def _job(
+    endpoint: str, org: str, act: str, *, code: int = 0, number: int = 0, until: Instant | None = None
+) -> NewJob:
+    """`number` tells two of one kind apart, which for most acts are one."""
+    key = f"{endpoint}/{act}" + f"/{number}" * bool(number)
+    return NewJob(ACTS, key, {"org": org, "endpoint": endpoint, "act": act, "code": code, "until": until})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -15,10 +16,12 @@ from guichet.kit.ids import new_id
 from guichet.leader.registry import Actor, Command
 from guichet.media.commands import ReportEndpoint, ReportTrunk
 from guichet.media.plane import Endpoint, Event, MediaPlane, State
+from guichet.media.reactors import LOST
+from guichet.media.tables import ENDPOINT
 from guichet.media.trunks import org_of
 from guichet.store.port import Row
 
-FACTS = frozenset({"offered", "ringing", "early", "answered", "held", "resumed", "left"})
+FACTS = frozenset({"offered", "ringing", "early", "answered", "held", "resumed", "referred", "left"})
 AS_EVENTS: dict[str, tuple[str, ...]] = {
     "ringing": ("ringing",),
     "early": ("early",),
@@ -40,6 +43,7 @@ class Reports:
         self._plane = plane
         self._edge = edge
         self._orgs: dict[str, str] = {}
+        self._calling: set[str] = set()
 
     def know(self, endpoint: str, org: str | None) -> None:
         """The endpoint belongs to this organisation; None: it is over."""
@@ -47,6 +51,14 @@ class Reports:
             self._orgs.pop(endpoint, None)
         else:
             self._orgs[endpoint] = org
+
+    def calling(self, endpoint: str) -> None:
+        """Somebody is to be called again, once the server is back: they are not lost before."""
+        self._calling.add(endpoint)
+
+    def called(self, endpoint: str) -> None:
+        """They were, or cannot be."""
+        self._calling.discard(endpoint)
 
     async def take(self, event: Event) -> bool:
         """Gives the command that follows from an event, if any does, and waits for its commit. False: the log has
@@ -64,9 +76,9 @@ class Reports:
                 return not over
         return True
 
-    async def agree(self, rows: Sequence[Row], state: State, *, missed: bool) -> None:
+    async def agree(self, rows: Sequence[Row], state: State, *, missed: bool, seen: bool) -> None:
         """Makes the log know what stands there, and ends what the log does not want. `missed`: events were lost, so
-        what does not stand there any more must be concluded from that."""
+        what does not stand there any more must be concluded from that. `seen`: as in `lost`."""
         there = {endpoint.id: endpoint for endpoint in state.endpoints}
         known = {str(row["endpoint"]) for row in rows}
         for row in rows:
@@ -80,15 +92,38 @@ class Reports:
             if not wanted and endpoint.kind == "phone":
                 log.warning("a call that nobody wants is ended", endpoint=endpoint.id)
                 await self._plane.hang_up(endpoint.id)
+        for row in rows:
+            stands = there.get(str(row["endpoint"]))
+            if stands is not None and stands.state in ("answered", "held"):
+                await self._resume(stands, row, missed=missed)
         if missed:
-            await self.lost(row for row in rows if row["endpoint"] not in there)
+            await self.lost((row for row in rows if row["endpoint"] not in there), seen=seen)
 
-    async def lost(self, rows: Iterable[Row]) -> None:
-        """These endpoints went down with their server."""
+    async def _resume(self, endpoint: Endpoint, row: Row, *, missed: bool) -> None:
+        """What was desired of a call while one of the two was away."""
+        if endpoint.holding != bool(row["hold"]):
+            with contextlib.suppress(Refused):  # over, or refused by the far side: as told by an event
+                await self._plane.hold(endpoint.id, on=bool(row["hold"]))
+        if missed and row["transfer"]:
+            await self.not_referred(str(row["org"]), endpoint.id)
+
+    async def lost(self, rows: Iterable[Row], *, seen: bool) -> None:
+        """These endpoints went down with their server. `seen`: just now; else some time while we were away ourselves,
+        and nobody who was in them waits any more."""
         for row in rows:
             endpoint = str(row["endpoint"])
-            report = ReportEndpoint(endpoint=endpoint, epoch="", seq=0, kind="left", cause="media_lost")
-            await self._submit(str(row["org"]), f"lost/{endpoint}", report)
+            if endpoint not in self._calling:
+                cause = LOST if seen else "missed"
+                report = ReportEndpoint(endpoint=endpoint, epoch="", seq=0, kind="left", cause=cause)
+                await self._submit(str(row["org"]), f"lost/{endpoint}", report)
+
+    async def not_referred(self, org: str, endpoint: str) -> None:
+        """The carrier was not asked to transfer a call, or its answer was missed."""
+        row = await self._edge.reader.row(ENDPOINT, (endpoint,))
+        if row is not None and row["transfer"]:
+            act = str(row["transfer"])
+            report = ReportEndpoint(endpoint=endpoint, epoch="", seq=0, kind="referred", act=act)
+            await self._submit(org, f"not_referred/{act}", report)
 
     async def trunk_refused(self, trunk: str, field: str) -> None:
         """The media server cannot have this trunk, for what this field says."""
@@ -131,6 +166,6 @@ def _report(event: Event) -> ReportEndpoint:
     who = event.who if event.who in ("us", "them") else "network"
     return ReportEndpoint(
         endpoint=event.endpoint, epoch=event.epoch[:64], seq=event.seq, kind=event.kind, trunk=event.trunk,
-        number=event.to if event.kind == "offered" else "", codec=event.codec, who=who,  # type: ignore[arg-type]
+        number=event.to if event.kind == "offered" else "", codec=event.codec, act=event.act, who=who,  # type: ignore[arg-type]
         cause=event.cause[:64], code=event.code,
     )  # fmt: skip

@@ -28,10 +28,15 @@ ENDPOINT = table(
         "trunk": "text",
         "state": "text",
         "codec": "text",
+        "hold": "bool",
+        "transfer": "text",
+        "again": "bool",
         "since": "int",
     },
+    version=2,
 )
-"""Endpoints that are not over."""
+"""Endpoints that are not over. `hold`: whether we want the far side on hold. `transfer`: the one under way.
+`again`: it stands in for a call that was lost."""
 
 RECORDING = table(
     "recording",

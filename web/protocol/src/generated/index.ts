@@ -464,6 +464,7 @@ export interface ConfigValues {
     countries: string[];
     spend_per_day: number;
     prices: { prefix: string; per_minute: number; }[];
+    call_again: boolean;
   };
   number: {
     active: boolean;

@@ -1,0 +1,331 @@
+"""Calls that change hands: held, transferred by the carrier or by a bridge of ours, called again after a loss."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from guichet.events.base import decode
+from guichet.events.media import EndpointTransferred
+from guichet.kit.clock import SystemClock
+from guichet.kit.errors import Refused
+from guichet.kit.tasks import Supervisor
+from guichet.media.drivers.fake import FakeMedia
+from guichet.media.tables import ENDPOINT, ROOM
+from guichet.server.checking import check_log
+from guichet.server.settings import ProcessSettings
+from tests.contracts.test_media_link import CUSTOMER, NUMBER, ORG, Voice
+from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.contract
+
+CALLER = "+33611000000"
+TARGET = "+33199000042"
+CALL_AGAIN = "call-again"
+
+
+@pytest.fixture
+async def media() -> AsyncIterator[FakeMedia]:
+    tasks = Supervisor()
+    yield FakeMedia(SystemClock(), tasks)
+    await tasks.close()
+
+
+@pytest.fixture
+def settings(tmp_path: Path, database: str) -> ProcessSettings:
+    return ProcessSettings(data_dir=tmp_path, smtp_port=0, port=0, database_url=database)
+
+
+@pytest.fixture
+async def voice(settings: ProcessSettings, media: FakeMedia) -> AsyncIterator[Voice]:
+    async with Voice.running(settings, media) as running:
+        await running.found()
+        await wait_until(lambda: "org.carrier" in media.known_trunks, "the trunk is known")
+        yield running
+    assert not await check_log(settings, compare=True)
+
+
+async def talking(voice: Voice, endpoint: str = "call") -> str:
+    """Somebody was called, answered, and talks to an agent in the room."""
+    await voice.room()
+    await voice.do("dial_endpoint", endpoint=endpoint, customer=CUSTOMER, trunk="carrier", number=NUMBER)
+    await wait_until(lambda: endpoint in voice.media.endpoints, "it is dialled")
+    voice.media.far_answers(endpoint)
+    await voice.until_state(endpoint, "answered")
+    await with_an_agent(voice, endpoint)
+    return endpoint
+
+
+async def with_an_agent(voice: Voice, endpoint: str) -> None:
+    talk = {
+        "endpoints": [endpoint, "agent"],
+        "hears": {endpoint: ["agent"], "agent": [endpoint]},
+        "recording": {"id": "r1", "left": [endpoint], "right": ["agent"]},
+        "video": [{"from": "agent", "kind": "camera", "to": endpoint}],
+    }
+    await voice.do("set_rooms", rooms={"room": talk})
+
+
+async def document(voice: Voice) -> dict[str, Any]:
+    row = await voice.row(ROOM, "room")
+    assert row is not None
+    found = row["document"]
+    assert isinstance(found, dict)
+    return found
+
+
+async def outcomes(voice: Voice) -> list[str]:
+    entries = await voice.node.store.reader.entries(0, 0, 1_000)
+    facts = [decode(e.type, e.type_version, e.data) for e in entries if e.type == "endpoint.transferred"]
+    return [fact.by for fact in facts if isinstance(fact, EndpointTransferred)]
+
+
+async def in_the_room(voice: Voice, *endpoints: str) -> None:
+    async def there() -> bool:
+        return (await document(voice)).get("endpoints") == list(endpoints)
+
+    await wait_until(there, f"{endpoints} are in the room")
+
+
+# -- hold ------------------------------------------------------------------------------------------------
+
+
+async def test_the_last_word_on_a_hold_counts(voice: Voice) -> None:
+    call = await talking(voice)
+    for on in (True, False, True, False, True):
+        await voice.do("hold_endpoint", endpoint=call, on=on)
+    await wait_until(lambda: voice.media.endpoints[call].holding, "it is held")
+    await voice.do("hold_endpoint", endpoint=call, on=False)
+    await wait_until(lambda: not voice.media.endpoints[call].holding, "it is taken back")
+
+
+async def test_a_hold_asked_for_while_the_server_is_away_is_told_when_it_is_back(
+    voice: Voice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call = await talking(voice)
+    await voice.do("hold_endpoint", endpoint=call, on=True)
+    await wait_until(lambda: voice.media.endpoints[call].holding, "it is held")
+    await voice.media.hold(call, on=False)  # it was restarted, and has not saved this
+    voice.media.restarts()
+    await wait_until(lambda: voice.media.endpoints[call].holding, "it is held again")
+
+
+async def test_only_an_answered_call_is_held_or_transferred(voice: Voice) -> None:
+    await voice.room()
+    await voice.do("dial_endpoint", endpoint="call", customer=CUSTOMER, trunk="carrier", number=NUMBER)
+    for name, fields in (
+        ("hold_endpoint", {"on": True}),
+        ("transfer_endpoint", {"transfer": "t", "number": TARGET}),
+    ):
+        with pytest.raises(Refused) as refused:
+            await voice.do(name, endpoint="call", **fields)
+        assert refused.value.code == "endpoint.not_answered"
+        with pytest.raises(Refused) as refused:
+            await voice.do(name, org="other", endpoint="call", **fields)
+        assert refused.value.kind == "not_found"
+
+
+# -- transfer --------------------------------------------------------------------------------------------
+
+
+async def transfer(voice: Voice, call: str) -> None:
+    await voice.do("transfer_endpoint", endpoint=call, transfer="t1", number=TARGET)
+    await wait_until(lambda: (call, "t1", TARGET) in voice.media.referred, "the carrier is asked")
+
+
+async def test_a_carrier_that_takes_the_call_over_has_it(voice: Voice) -> None:
+    call = await talking(voice)
+    await transfer(voice, call)
+    voice.media.far_refers(call, "t1", 200)
+    await voice.until_state(call, "over")
+    assert await outcomes(voice) == ["carrier"]
+    assert "t1" not in voice.media.endpoints
+
+
+@pytest.mark.parametrize("code", [405, 486, 0])
+async def test_a_call_that_the_carrier_does_not_take_over_is_bridged(voice: Voice, code: int) -> None:
+    call = await talking(voice)
+    await transfer(voice, call)
+    voice.media.far_refers(call, "t1", code)
+    await wait_until(lambda: "t1" in voice.media.endpoints, "we call there ourselves")
+    assert voice.media.endpoints["t1"].to == TARGET
+    assert (await document(voice))["endpoints"] == [call, "agent"]  # nobody waits in silence meanwhile
+    voice.media.far_answers("t1")
+    await in_the_room(voice, call, "t1")
+    assert (await document(voice))["hears"] == {call: ["t1"], "t1": [call]}
+    assert await outcomes(voice) == ["us"]
+    voice.media.far_hangs_up("t1")
+    await voice.until_state(call, "over")
+
+
+async def test_whoever_cannot_be_reached_leaves_the_call_with_us(voice: Voice) -> None:
+    call = await talking(voice)
+    await transfer(voice, call)
+    voice.media.far_refers(call, "t1", 405)
+    await wait_until(lambda: "t1" in voice.media.endpoints, "we call there ourselves")
+    voice.media.far_hangs_up("t1", 486)
+    await voice.until_state("t1", "over")
+    assert await outcomes(voice) == ["nobody"]
+    assert (await document(voice))["endpoints"] == [call, "agent"]
+    await voice.do("transfer_endpoint", endpoint=call, transfer="t2", number=TARGET)
+
+
+async def test_a_customer_who_hangs_up_ends_the_call_made_for_them(voice: Voice) -> None:
+    call = await talking(voice)
+    await transfer(voice, call)
+    voice.media.far_refers(call, "t1", 405)
+    await wait_until(lambda: "t1" in voice.media.endpoints, "we call there ourselves")
+    voice.media.far_hangs_up(call)
+    await voice.until_state("t1", "over")
+
+
+async def test_a_transfer_that_cannot_even_be_asked_for_is_bridged_or_over(voice: Voice) -> None:
+    call = await talking(voice)
+    far = "+6799001234"  # a country that the trunk may not call
+    await voice.do("transfer_endpoint", endpoint=call, transfer="t1", number=far)
+
+    async def over() -> bool:
+        return await outcomes(voice) == ["nobody"]
+
+    voice.media.far_refers(call, "t1", 403)
+    await wait_until(over, "nobody is reached")
+    assert (await voice.row(ENDPOINT, call) or {})["state"] == "answered"
+
+
+async def test_a_transfer_whose_outcome_was_missed_is_bridged(
+    settings: ProcessSettings, media: FakeMedia
+) -> None:
+    async with Voice.running(settings, media) as voice:
+        await voice.found()
+        await wait_until(lambda: "org.carrier" in media.known_trunks, "the trunk is known")
+        call = await talking(voice)
+        await transfer(voice, call)
+    media.restarts()
+    async with Voice.running(settings, media) as voice:
+        await wait_until(lambda: "t1" in media.endpoints, "we call there ourselves")
+        media.far_answers("t1")
+        await in_the_room(voice, call, "t1")
+
+
+async def test_one_transfer_at_a_time_with_an_id_and_a_number_of_its_own(voice: Voice) -> None:
+    call = await talking(voice)
+    await transfer(voice, call)
+    await voice.do("transfer_endpoint", endpoint=call, transfer="t1", number=TARGET)  # a repetition
+    for fields, code in (
+        ({"transfer": "t2"}, "transfer.pending"),
+        ({"transfer": "t2", "trunk": "nowhere"}, "transfer.pending"),
+    ):
+        with pytest.raises(Refused) as refused:
+            await voice.do("transfer_endpoint", endpoint=call, number=TARGET, **fields)
+        assert refused.value.code == code
+    voice.media.far_refers(call, "t1", 405)
+    await wait_until(lambda: "t1" in voice.media.endpoints, "we call there ourselves")
+    voice.media.far_hangs_up("t1")
+    await voice.until_state("t1", "over")
+    for fields, code in (
+        ({"transfer": "agent", "trunk": "nowhere"}, "trunk.not_found"),
+        ({"transfer": "t1"}, "transfer.taken"),
+        ({"transfer": "t3", "caller_id": "+33199000000"}, "number.not_found"),
+    ):
+        with pytest.raises(Refused) as refused:
+            await voice.do("transfer_endpoint", endpoint=call, number=TARGET, **fields)
+        assert refused.value.code == code
+    await voice.do("set_rooms", rooms={"room": {"endpoints": []}})
+    with pytest.raises(Refused) as refused:
+        await voice.do("transfer_endpoint", endpoint=call, transfer="t4", number=TARGET)
+    assert refused.value.code == "transfer.no_room"
+
+
+# -- lost ------------------------------------------------------------------------------------------------
+
+
+async def test_whoever_we_called_is_called_again_after_a_loss(voice: Voice) -> None:
+    await talking(voice)
+    voice.media.goes(forgetting=True)
+    await voice.until_state("call", "over")
+    assert (await voice.row(ENDPOINT, CALL_AGAIN) or {})[
+        "state"
+    ] == "dialled"  # and it stays so while we wait
+    voice.media.comes_back()
+    await wait_until(lambda: CALL_AGAIN in voice.media.endpoints, "they are called again")
+    assert voice.media.endpoints[CALL_AGAIN].to == NUMBER
+    await in_the_room(voice, CALL_AGAIN, "agent")
+    found = await document(voice)
+    assert found["hears"] == {CALL_AGAIN: ["agent"], "agent": [CALL_AGAIN]}
+    assert (found["recording"]["id"], found["recording"]["left"]) == ("r1-again", [CALL_AGAIN])
+    assert found["video"][0]["to"] == CALL_AGAIN
+    voice.media.far_answers(CALL_AGAIN)
+    await voice.until_state(CALL_AGAIN, "answered")
+    voice.media.goes(forgetting=True)  # once is enough
+    await voice.until_state(CALL_AGAIN, "over")
+    assert not await voice.node.store.reader.rows(ENDPOINT, {"state": "dialled"})
+
+
+async def knows(voice: Voice, *numbers: str) -> None:
+    """The customer called from these numbers before."""
+    for number in numbers:
+        hashed = voice.node.hasher(ORG, "own", "phone", number)
+        identity = {"kind": "phone", "handle": number, "hash": hashed, "proven": False}
+        await voice.do(
+            "register_customer", customer=CUSTOMER, client="own", anonymous=True, language="fr",
+            identities=[identity],
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize("numbers", [(CALLER,), (), (CALLER, TARGET)])
+async def test_whoever_called_us_is_called_back_where_we_know_their_number(
+    voice: Voice, numbers: tuple[str, ...]
+) -> None:
+    await voice.room()
+    await voice.do(
+        "set_config", kind="number", id="front", value={"name": "Front", "number": "+33199000000", "trunk": "carrier"},
+        expected_version=0,
+    )  # fmt: skip
+    await knows(voice, *numbers)
+    call = voice.media.far_calls("org.carrier", CALLER, "+33199000000")
+    await voice.until_state(call, "offered")
+    await voice.do("ask_endpoint", endpoint=call, act="answer")
+    await voice.until_state(call, "answered")
+    await with_an_agent(voice, call)
+    voice.media.goes(forgetting=True)
+    await voice.until_state(call, "over")
+    voice.media.comes_back()
+    again = f"{call}-again"
+    if len(numbers) == 1:
+        await wait_until(lambda: again in voice.media.endpoints, "they are called back")
+        made = voice.media.endpoints[again]
+        assert (made.to, made.from_) == (CALLER, "+33199000000")
+    else:
+        await voice.until_state(again, "over")
+        assert again not in voice.media.endpoints
+
+
+async def test_nobody_is_called_again_who_was_not_talking_or_where_the_trunk_says_no(voice: Voice) -> None:
+    await talking(voice)
+    ringing = voice.media.far_calls("org.carrier", CALLER, "+33199000000")
+    await voice.until_state(ringing, "offered")
+    trunk = {"name": "Carrier", "peer": "192.0.2.1:5060", "allow": ["192.0.2.0/24"], "countries": ["+33"]}
+    await voice.do(
+        "set_config", kind="trunk", id="carrier", value={**trunk, "call_again": False}, expected_version=1
+    )
+    voice.media.goes(forgetting=True)
+    await voice.until_state("call", "over")
+    await voice.until_state(ringing, "over")
+    voice.media.comes_back()
+    assert not await voice.node.store.reader.rows(ENDPOINT, {})
+
+
+async def test_a_loss_that_nobody_saw_startles_nobody(settings: ProcessSettings, media: FakeMedia) -> None:
+    async with Voice.running(settings, media) as voice:
+        await voice.found()
+        await wait_until(lambda: "org.carrier" in media.known_trunks, "the trunk is known")
+        await talking(voice)
+    media.goes(forgetting=True)
+    media.comes_back()
+    async with Voice.running(settings, media) as voice:
+        await voice.until_state("call", "over")
+        assert not await voice.node.store.reader.rows(ENDPOINT, {})
+    assert not await check_log(settings, compare=True)
