@@ -36,8 +36,9 @@ type record struct {
 	To       string          `json:"to"`
 	Codec    string          `json:"codec,omitempty"`
 	Dialog   dialog          `json:"dialog"`
-	Invite   string          `json:"invite,omitempty"` // as long as it is not answered
-	Seq      uint32          `json:"seq,omitempty"`    // CSeq of the INVITE that was answered
+	Invite   string          `json:"invite,omitempty"`  // until it is answered; one that came in, until the ACK is there
+	Unacked  bool            `json:"unacked,omitempty"` // it is answered with 200, and the ACK is not there
+	Seq      uint32          `json:"seq,omitempty"`     // CSeq of the INVITE that was answered
 	Local    description     `json:"local"`
 	Media    stream.Snapshot `json:"media"`
 	Timer    sessionTimer    `json:"timer"`
@@ -72,6 +73,7 @@ type Call struct {
 	holdTries int                 // that were answered by "not now"
 	holdAt    time.Time           // not before: the last try was
 	acks      map[uint32]*ackWait // of the INVITEs that we answered with 200, by CSeq
+	repeats   bool                // what the process before us took last may come again: perhaps it was not done
 	forks     map[string]bool     // other dialogs of our INVITE, hung up, by their tag
 	out       *outgoing
 	acts      chan string // ring, early, answer: for the goroutine of an incoming INVITE
@@ -188,6 +190,10 @@ func (c *Call) set(state string, event protocol.Event) bool {
 func (c *Call) attach() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.attachLocked()
+}
+
+func (c *Call) attachLocked() {
 	if !c.attached && !c.over {
 		c.attached = true
 		c.s.deps.Attach(c.leg)

@@ -68,32 +68,41 @@ func (c *Call) established(invite *sip.Request, res *sip.Response, tx sip.Client
 	c.rec.Dialog.Target, c.rec.Dialog.Source = d.Target, d.Source
 	c.rec.Number = c.out.number
 	c.rec.Invite, c.rec.Updates = "", lists(res, "Allow", "UPDATE")
-	asked, over := c.rec.Timer, c.over
-	c.keepLocked() // before the ACK: a call that we acknowledge is one that a restart hangs up
 	c.mu.Unlock()
-	c.s.ack(&d, invite)
-	if over { // it was given up meanwhile
-		c.bye()
-		return
-	}
 	body, ok := sdpOf(res)
 	if len(body) == 0 {
 		body = c.out.answers[d.RemoteTag]
 	}
 	heldNow, err := c.take(body)
-	if !ok || err != nil {
+	up := c.pickedUp(res, ok && err == nil)
+	c.s.ack(&d, invite)
+	if !up {
 		c.leave("us", "no_codec", 488, true)
-		c.bye() // also when it was given up in this moment, which took its leg away
-		return
-	}
-	c.renew(asked.agreed(res))
-	c.trunk.limits.answered(c.id, c.out.number, time.Now())
-	c.attach()
-	if !c.set(answered, protocol.Event{Kind: protocol.Answered, Codec: c.codec()}) {
-		c.bye() // it was given up in this moment
+		c.bye() // also when it was given up meanwhile, which took its leg away
 		return
 	}
 	c.holding(heldNow)
+}
+
+// pickedUp saves what a 200 makes of our call, before its ACK: what the far side believes in, a restart goes on with, or
+// hangs up. From then on whoever ends the call sends the BYE; false: that is the caller's.
+func (c *Call) pickedUp(res *sip.Response, agreed bool) bool {
+	now := time.Now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	up := agreed && !c.over
+	if up {
+		c.rec.State, c.renewed = answered, now
+		c.rec.Timer = c.rec.Timer.agreed(res)
+		c.rec.Timer.Renewed = now.UnixMilli()
+		c.trunk.limits.answered(c.id, c.rec.Number, now)
+	}
+	c.keepLocked()
+	if up {
+		c.attachLocked()
+		c.s.deps.Emit(protocol.Event{Kind: protocol.Answered, Endpoint: c.id, Codec: c.rec.Codec})
+	}
+	return up
 }
 
 // hangUpFork ends a dialog of our INVITE that came beside the one we talk in; its 200 is acknowledged as often as it

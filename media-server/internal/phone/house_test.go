@@ -100,6 +100,12 @@ func (h *house) close() {
 // crash is kill -9 as far as one process can do it: what was saved at this moment is all the next one has.
 func (h *house) crash() {
 	h.t.Helper()
+	h.crashWith(h.saved())
+}
+
+// saved is a copy of what is saved at this moment.
+func (h *house) saved() string {
+	h.t.Helper()
 	saved, err := "", error(nil)
 	for range 20 { // a document may be replaced under our hands
 		saved = filepath.Join(h.t.TempDir(), "saved")
@@ -110,6 +116,12 @@ func (h *house) crash() {
 	if err != nil {
 		h.t.Fatal(err)
 	}
+	return saved
+}
+
+// crashWith is a crash that came when this was saved.
+func (h *house) crashWith(saved string) {
+	h.t.Helper()
 	udp, tcp := h.s.networks["udp"].port, h.s.networks["tcp"].port
 	h.close()
 	h.state = saved
@@ -272,7 +284,20 @@ func (h *house) incoming(p *peer) (*side, string) {
 	d.taken(p.expect("200 INVITE"))
 	d.send("ACK", "")
 	h.wait(protocol.Answered, id)
+	h.acknowledged(id)
 	return d, id
+}
+
+// acknowledged waits until the ACK of an incoming call is taken.
+func (h *house) acknowledged(id string) {
+	h.t.Helper()
+	c, err := h.s.call(id)
+	h.do(err)
+	h.until(func() bool {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return !c.rec.Unacked
+	})
 }
 
 // outgoing dials the peer and lets it answer.

@@ -42,7 +42,6 @@ func (s *Server) onInvite(req *sip.Request, tx sip.ServerTransaction) {
 	}
 	localTag := random(8)
 	req.To().Params.Add("tag", localTag) // the answers the stack gives by itself carry it too
-	s.reply(req, tx, 100)
 	c := s.invited(req, tx, t, localTag)
 	if c == nil {
 		return
@@ -51,6 +50,7 @@ func (s *Server) onInvite(req *sip.Request, tx sip.ServerTransaction) {
 	if !c.set(offered, event) {
 		return
 	}
+	s.reply(req, tx, 100) // of a call that is saved: the caller does not repeat it from here on
 	(&incoming{c: c, req: req, tx: tx}).serve()
 }
 
@@ -174,8 +174,13 @@ func (s *Server) merged(req *sip.Request, tx sip.ServerTransaction) bool {
 	found.mu.Lock()
 	same := found.rec.Seq == req.CSeq().SeqNo && (found.rec.State == answered || found.rec.State == held)
 	localTag, body := found.rec.Dialog.LocalTag, found.rec.Local.Body
+	lost := found.rec.Ending.Cause == restarted
 	found.mu.Unlock()
-	if !same {
+	switch {
+	case lost:
+		s.reply(req, tx, 503)
+		return true
+	case !same:
 		s.reply(req, tx, 482)
 		return true
 	}

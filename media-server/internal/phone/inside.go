@@ -45,7 +45,8 @@ func (s *Server) within(req *sip.Request, tx sip.ServerTransaction) *Call {
 	}
 	c.mu.Lock()
 	d := &c.rec.Dialog
-	fresh := req.CSeq().SeqNo > d.RemoteSeq || d.RemoteSeq == 0
+	fresh := req.CSeq().SeqNo > d.RemoteSeq || d.RemoteSeq == 0 || c.repeats && req.CSeq().SeqNo == d.RemoteSeq
+	c.repeats = false
 	if fresh {
 		d.RemoteSeq = req.CSeq().SeqNo
 		d.Source, d.Transport = req.Source(), sip.NetworkToLower(req.Transport())

@@ -239,6 +239,17 @@ func (p *peer) never(unwanted string, pause time.Duration) {
 	}
 }
 
+// forget drops what has come.
+func (p *peer) forget() {
+	for {
+		select {
+		case <-p.inbox:
+		default:
+			return
+		}
+	}
+}
+
 func (p *peer) mediaPort() int { return p.media.LocalAddr().(*net.UDPAddr).Port }
 
 // sdp is the peer's description; more are lines for its audio stream.

@@ -46,13 +46,7 @@ func (s *Server) onReinvite(req *sip.Request, tx sip.ServerTransaction) {
 	if !late {
 		c.holding(held)
 	}
-	ack := c.untilAck(tx, res, seq, wait)
-	switch {
-	case ack == nil && s.ctx.Err() == nil:
-		c.quit("network", "no_ack", 408)
-	case ack != nil && late:
-		c.lateAnswer(ack)
-	}
+	c.confirmed(c.untilAck(saying(tx, res), seq, wait), late)
 }
 
 // settle waits a moment for an ACK that came just before: the stack hands each message to its own goroutine.

@@ -3,11 +3,9 @@ package phone
 import (
 	"encoding/json"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
-	"guichet/mediaserver/internal/media"
 	"guichet/mediaserver/internal/protocol"
 )
 
@@ -212,60 +210,6 @@ func TestAnotherForkIsHungUpAfterACrash(t *testing.T) {
 	d.send("INFO", "Signal=7\r\n", "Content-Type: application/dtmf-relay")
 	p.expect("200 INFO")
 	h.wait(protocol.Digit, "out")
-}
-
-// slowKeeper tells of a call that is saved as answered, and waits before it says that it is.
-type slowKeeper struct {
-	media.Keeper
-	saving chan struct{}
-	saved  chan struct{}
-	once   sync.Once
-}
-
-func (k *slowKeeper) Keep(kind, id string, doc any) error {
-	err := k.Keeper.Keep(kind, id, doc)
-	if rec, ok := doc.(record); ok && rec.State == answered {
-		k.once.Do(func() {
-			close(k.saving)
-			<-k.saved
-		})
-	}
-	return err
-}
-
-// TestAnAnswerIsSavedBeforeItIsSaid: a crash in between would end a call that the caller believes in.
-func TestAnAnswerIsSavedBeforeItIsSaid(t *testing.T) {
-	t.Parallel()
-	h := newHouse(t)
-	h.close()
-	h.build()
-	slow := &slowKeeper{Keeper: h.keeper, saving: make(chan struct{}), saved: make(chan struct{})}
-	h.s.deps.Keep = slow
-	h.run()
-	p := newPeer(t, "udp", h.s, nil)
-	h.put(trunkTo(p))
-	d := p.call("+33170000000")
-	d.send("INVITE", p.sdp(1))
-	id := h.wait(protocol.Offered, "").Endpoint
-	h.do(h.s.Answer(id))
-	<-slow.saving
-	early := false
-	for end := time.After(50 * time.Millisecond); ; {
-		select {
-		case msg := <-p.inbox:
-			early = early || kind(msg.Message) == "200 INVITE"
-			continue
-		case <-end:
-		}
-		break
-	}
-	close(slow.saved)
-	if early {
-		t.Fatal("the 200 was out before the call was saved as answered")
-	}
-	d.taken(p.expect("200 INVITE"))
-	d.send("ACK", "")
-	h.wait(protocol.Answered, id)
 }
 
 func TestSpendOutlivesACrash(t *testing.T) {

@@ -198,7 +198,7 @@ func (in *incoming) answer() {
 	seq := in.req.CSeq().SeqNo
 	c.mu.Lock()
 	wait := c.expectAckLocked(seq)
-	c.rec.Invite = ""
+	c.rec.Unacked = true
 	c.renewed = time.Now()
 	c.rec.Timer.Renewed = c.renewed.UnixMilli()
 	c.becomeLocked(answered) // saved first: the caller believes in the call from the 200 on
@@ -208,16 +208,25 @@ func (in *incoming) answer() {
 		c.leave("them", "cancelled", 487, false)
 		return
 	}
-	c.attach()
-	c.set(answered, protocol.Event{Kind: protocol.Answered, Codec: c.codec()})
+	c.mu.Lock()
+	c.attachLocked()
+	if !c.over {
+		s.deps.Emit(protocol.Event{Kind: protocol.Answered, Endpoint: c.id, Codec: c.rec.Codec})
+	}
+	c.mu.Unlock()
 	select {
 	case how := <-c.rejected: // asked for while the 200 went out
 		c.quit("us", orElse(how.Cause, "rejected"), 0)
 	default:
 	}
-	ack := c.untilAck(in.tx, res, seq, wait)
+	c.confirmed(c.untilAck(saying(in.tx, res), seq, wait), late)
+}
+
+// confirmed goes on after a 200 of ours: with its ACK, or to the end of a call for which none came. late: the ACK holds
+// the answer to our offer.
+func (c *Call) confirmed(ack *sip.Request, late bool) {
 	switch {
-	case ack == nil && s.ctx.Err() == nil:
+	case ack == nil && c.s.ctx.Err() == nil:
 		c.quit("network", "no_ack", 408)
 	case ack != nil && late:
 		c.lateAnswer(ack)
@@ -283,6 +292,10 @@ func (c *Call) acked(seq uint32, ack *sip.Request) {
 	c.mu.Lock()
 	wait := c.acks[seq]
 	delete(c.acks, seq)
+	if ack != nil && c.rec.Unacked && c.rec.Seq == seq {
+		c.rec.Unacked, c.rec.Invite = false, ""
+		c.keepLocked()
+	}
 	c.mu.Unlock()
 	if wait != nil {
 		wait.end(ack)
@@ -300,8 +313,18 @@ func (c *Call) awaited() []*ackWait {
 	return waits
 }
 
+// answering is the way of a 200 whose ACK is awaited.
+type answering struct {
+	say  func()
+	acks <-chan *sip.Request // with the branch of its INVITE, as old telephones send it
+}
+
+func saying(tx sip.ServerTransaction, res *sip.Response) answering {
+	return answering{say: func() { _ = tx.Respond(res) }, acks: tx.Acks()} // one that is lost is what the next one is for
+}
+
 // untilAck repeats a 200 until its ACK is there (RFC 3261, 13.3.1.4); nil when none comes.
-func (c *Call) untilAck(tx sip.ServerTransaction, res *sip.Response, seq uint32, wait *ackWait) *sip.Request {
+func (c *Call) untilAck(to answering, seq uint32, wait *ackWait) *sip.Request {
 	defer c.acked(seq, nil)
 	interval := sip.T1
 	resend := time.NewTimer(interval)
@@ -312,11 +335,11 @@ func (c *Call) untilAck(tx sip.ServerTransaction, res *sip.Response, seq uint32,
 		select {
 		case <-wait.done:
 			return wait.ack
-		case ack := <-tx.Acks(): // with the branch of its INVITE, as old telephones send it
+		case ack := <-to.acks:
 			c.acked(seq, ack)
 			return ack
 		case <-resend.C:
-			_ = tx.Respond(res) // one that is lost is what the next one is for
+			to.say()
 			interval = min(2*interval, sip.T2)
 			resend.Reset(interval)
 		case <-deadline.C:
@@ -331,8 +354,9 @@ func (c *Call) untilAck(tx sip.ServerTransaction, res *sip.Response, seq uint32,
 func (c *Call) confirm(req *sip.Request, tx sip.ServerTransaction, res *sip.Response) {
 	seq := req.CSeq().SeqNo
 	wait := c.expectAck(seq)
-	_ = tx.Respond(res)
-	c.untilAck(tx, res, seq, wait)
+	to := saying(tx, res)
+	to.say()
+	c.untilAck(to, seq, wait)
 }
 
 // onAck hands the ACK of a 200 to who waits for it.

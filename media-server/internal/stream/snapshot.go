@@ -82,6 +82,9 @@ func Restore(ports *Ports, id string, notices Notices, s Snapshot) (*Leg, error)
 
 // restore sets the leg to where it must be now.
 func (l *Leg) restore(s Snapshot, passed time.Duration) error {
+	if s.Session.Format.Codec == "" { // nothing was agreed on yet
+		return nil
+	}
 	if err := l.Configure(s.Session); err != nil {
 		return err
 	}
