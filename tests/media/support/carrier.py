@@ -26,6 +26,8 @@ from tests.support.serving import lasting_port
 from tests.support.waiting import wait_until
 
 MANY = 1000
+WITHIN_SECONDS = 15.0
+"""Long enough for a busy machine: it is a limit, nobody waits for it."""
 LIFE_SECONDS = 110
 """A sipp that is forgotten ends by itself."""
 
@@ -75,7 +77,7 @@ class Phone:
     def story(self) -> list[str]:
         return self._log.read_text().splitlines() if self._log.exists() else []
 
-    async def lived(self, event: str, within: float = 5.0) -> str:
+    async def lived(self, event: str, within: float = WITHIN_SECONDS) -> str:
         """Waits for a line that begins so and was not waited for yet; gives the rest of it."""
 
         def line() -> str | None:
@@ -93,7 +95,7 @@ class Phone:
             ) from late
         return found[len(event) :].strip()
 
-    async def answered(self, within: float = 5.0) -> None:
+    async def answered(self, within: float = WITHIN_SECONDS) -> None:
         """Waits until both sides agreed, and begins to speak."""
         await self.lived("answered", within)
         self.talk()
@@ -119,7 +121,7 @@ class Phone:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
             out.sendto("\r\n".join((*lines, "", "")).encode(), (self._host, self._port))
 
-    async def over(self, within: float = 5.0) -> None:
+    async def over(self, within: float = WITHIN_SECONDS) -> None:
         """Waits until the call is over and nothing went against the scenario."""
         process = self._process
         assert process is not None
