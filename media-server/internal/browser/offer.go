@@ -95,7 +95,8 @@ func readOffer(text string) (*offer, *protocol.Refusal) {
 		default:
 			return nil, badSDP("sections of audio, video and application only")
 		}
-		if !sendrecv(m) || m.MediaName.Port.Value == 0 {
+		_, bundled := m.Attribute("bundle-only") // so Firefox writes port 0 for all sections but the first
+		if !sendrecv(m) || m.MediaName.Port.Value == 0 && !bundled {
 			return nil, badSDP(fmt.Sprintf("section %d must be sendrecv: a microphone opens and closes, "+
 				"a video starts and stops by replaceTrack", i+1))
 		}

@@ -49,6 +49,24 @@ func TestBadOffersAreRefusedWithARemedy(t *testing.T) {
 	}
 }
 
+// Firefox names a port for the first section only; the others are there if they are bundled with it (RFC 8843).
+func TestSectionsThatAreThereInABundleOnly(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, testConfig())
+	offer := newPage(t, h, "b1", pageOptions{videos: 2}).offer(nil)
+	for _, kind := range []string{"video", "application"} {
+		offer = strings.ReplaceAll(offer, "m="+kind+" 9", "m="+kind+" 0")
+	}
+	first := strings.Index(offer, "m=video")
+	answer, err := h.Offer("b1", offer[:first]+strings.ReplaceAll(offer[first:], "a=mid:", "a=bundle-only\r\na=mid:"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Count(answer, "\r\nm=") != 4 || strings.Contains(answer, "m=video 0") || strings.Contains(answer, "m=application 0") {
+		t.Errorf("not all four sections are taken:\n%s", answer)
+	}
+}
+
 func dropLines(sdp, prefix string) string {
 	var kept []string
 	for _, line := range strings.Split(sdp, "\r\n") {
