@@ -125,8 +125,8 @@ func (h *house) crashWith(saved string) {
 	udp, tcp := h.s.networks["udp"].port, h.s.networks["tcp"].port
 	h.close()
 	h.state = saved
-	h.cfg.SIPUDP = net.JoinHostPort("127.0.0.1", strconv.Itoa(udp))
-	h.cfg.SIPTCP = net.JoinHostPort("127.0.0.1", strconv.Itoa(tcp))
+	host, _, _ := net.SplitHostPort(h.cfg.SIPUDP)
+	h.cfg.SIPUDP, h.cfg.SIPTCP = net.JoinHostPort(host, strconv.Itoa(udp)), net.JoinHostPort(host, strconv.Itoa(tcp))
 	h.build()
 }
 
@@ -238,7 +238,7 @@ func newTrunkHouse(t *testing.T) (*house, *peer) {
 // trunk makes the document of a trunk to the peer.
 func trunkTo(p *peer, change ...func(*protocol.Trunk)) protocol.Trunk {
 	doc := protocol.Trunk{
-		ID: "carrier", Peer: p.addr, Transport: p.transport, Allow: []string{"127.0.0.1/32"},
+		ID: "carrier", Peer: p.addr, Transport: p.transport, Allow: []string{"127.0.0.1/32", "::1/128"},
 		Codecs: []string{"PCMA", "PCMU"}, Countries: []string{"+33"}, MaxPerSecond: 1000,
 	}
 	for _, f := range change {

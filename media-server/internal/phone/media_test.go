@@ -76,7 +76,7 @@ func (p *peer) talks(description string) *talker {
 			if err != nil {
 				p.t.Fatal(err)
 			}
-			return &talker{p: p, to: &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port}}
+			return &talker{p: p, to: &net.UDPAddr{IP: p.host, Port: port}}
 		}
 	}
 	p.t.Fatalf("no audio in\n%s", description)

@@ -29,6 +29,7 @@ type peer struct {
 	t         *testing.T
 	transport string
 	addr      string // its own
+	host      net.IP // of its audio
 	server    string // where the server listens
 	inbox     chan message
 	udp       *net.UDPConn
@@ -55,11 +56,15 @@ func newPeer(t *testing.T, transport string, s *Server, certs *certificates) *pe
 func newPeerAt(t *testing.T, ip net.IP, transport string, s *Server, certs *certificates) *peer {
 	t.Helper()
 	p := &peer{t: t, transport: transport, inbox: make(chan message, 256), seen: map[string]bool{}, codecs: "8 0 101"}
+	p.host = net.IPv4(127, 0, 0, 1)
+	if ip.To4() == nil {
+		p.host = ip
+	}
 	if s != nil {
-		p.server = fmt.Sprintf("127.0.0.1:%d", s.Port(transport))
+		p.server = net.JoinHostPort(p.host.String(), strconv.Itoa(s.Port(transport)))
 	}
 	var err error
-	if p.media, err = net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)}); err != nil {
+	if p.media, err = net.ListenUDP("udp", &net.UDPAddr{IP: p.host}); err != nil {
 		t.Fatal(err)
 	}
 	var listener net.Listener
@@ -70,7 +75,7 @@ func newPeerAt(t *testing.T, ip net.IP, transport string, s *Server, certs *cert
 		p.addr = p.udp.LocalAddr().String()
 		go p.readPackets()
 	} else {
-		if listener, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+		if listener, err = net.Listen("tcp", net.JoinHostPort(ip.String(), "0")); err != nil {
 			t.Fatal(err)
 		}
 		p.addr = listener.Addr().String()
@@ -259,7 +264,11 @@ func (p *peer) sdp(version int, more ...string) string {
 		profile = "RTP/SAVP"
 		more = append(more, "a=crypto:"+p.crypto)
 	}
-	lines := []string{"v=0", fmt.Sprintf("o=- 1 %d IN IP4 127.0.0.1", version), "s=-", "c=IN IP4 127.0.0.1", "t=0 0",
+	network := "IN IP4 " + p.host.String()
+	if p.host.To4() == nil {
+		network = "IN IP6 " + p.host.String()
+	}
+	lines := []string{"v=0", fmt.Sprintf("o=- 1 %d %s", version, network), "s=-", "c=" + network, "t=0 0",
 		fmt.Sprintf("m=audio %d %s %s", p.mediaPort(), profile, p.codecs), "a=rtpmap:101 telephone-event/8000"}
 	return strings.Join(append(lines, more...), "\r\n") + "\r\n"
 }
