@@ -113,6 +113,10 @@ async def test_we_show_who_we_are(house: House, login: Login) -> None:
     tone = {"t": {"tone": f"{ANNE}/1000"}}
     await house.server.control.room("c1", endpoints=["out-ben"], sources=tone, hears={"out-ben": ["t"]})
     await ben.speaker.hears({ANNE}, ALL)
+    await house.server.control.act("out-ben", "hangup")
+    await ben.lived("asks BYE")
+    await ben.lived("got BYE")
+    await ben.over()
 
 
 async def test_strangers_hear_nothing_and_are_counted(house: House, tmp_path: Path) -> None:

@@ -110,7 +110,7 @@ def caller(audio: Audio, *, sender: str, to: str, login: Login | None = None, of
 
 
 def called(audio: Audio, login: Login | None = None) -> str:
-    """Is called, and rings; with a `login` it challenges first. ANSWER, EARLY (183 with audio), BUSY, DECLINE and
+    """Is called, and rings; with a `login` it challenges first, and the BYE at the end. ANSWER, EARLY (183 with audio), BUSY, DECLINE and
     REDIRECT (302, and it waits to be called again) say what it does; a CANCEL it obeys."""
     first = (
         _keep("via", ".*", "Via:")
@@ -155,7 +155,7 @@ def called(audio: Audio, login: Login | None = None) -> str:
         recv("ANSWER"),
         reply("200 OK", *_timer(audio), body=audio.sdp(), again=True),
         recv("ACK", _log("answered")),
-        in_call(audio, f"From:[$us]{TAG}\nTo:[$them]"),
+        in_call(audio, f"From:[$us]{TAG}\nTo:[$them]", login),
         label("early"),
         reply("183 Session Progress", body=audio.sdp(), says="early", to="ringing"),
         refuse("busy", "486 Busy Here"),
@@ -171,7 +171,7 @@ def called(audio: Audio, login: Login | None = None) -> str:
     )
 
 
-def in_call(audio: Audio, ends: str) -> str:
+def in_call(audio: Audio, ends: str, login: Login | None = None) -> str:
     """An answered call. HOLD, INACTIVE, RESUME, MOVE (another port), REFRESH (an interval of 90 s, ours to keep), DIGIT
     (5, by INFO), TRANSFER (REFER), DONE and FAILED (the outcome of a REFER that came) and HANGUP are done to the far
     side; what that does is answered: BYE ends the call, and `got <method>` is logged."""
@@ -216,7 +216,7 @@ def in_call(audio: Audio, ends: str) -> str:
             recv("REFER", _log("got REFER"), optional=True, next="referred"),
             recv("NOTIFY", NOTIFIED, optional=True, next="granted"),
             recv("ACK", optional=True, next="talking"),
-            recv("BYE", _log("got BYE")),
+            signed_bye(login) if login else recv("BYE", _log("got BYE")),
             ok(next="end"),
             renegotiate("hold", "sendonly", 2),
             renegotiate("inactive", "inactive", 3),
@@ -245,11 +245,23 @@ def in_call(audio: Audio, ends: str) -> str:
     )
 
 
-def challenge(method: str, actions: str = "") -> str:
-    """A request comes, and is asked who it is (by 401: sipp does not read what answers a 407)."""
-    lines = [line + TAG if line == "[last_To:]" else line for line in LAST]
+def challenge(method: str, actions: str = "", *, inside: bool = False) -> str:
+    """A request comes, and is asked who it is (by 401: sipp does not read what answers a 407). `inside`: of a call."""
+    lines = [line + TAG if line == "[last_To:]" and not inside else line for line in LAST]
     asked = 'WWW-Authenticate: Digest realm="carrier", nonce="5bd4[call_number]", algorithm=MD5, qop="auth"'
     return recv(method, actions) + send("SIP/2.0 401 Unauthorized", *lines, asked)
+
+
+def signed_bye(login: Login) -> str:
+    """A BYE that must show who sends it; what goes on afterwards has got one that does."""
+    return (
+        challenge("BYE", _log("asks BYE"), inside=True)
+        + recv("BYE", proof(login))
+        + believed("signed")
+        + log("unsigned BYE").replace("<nop>", '<nop next="end">')
+        + label("signed")
+        + log("got BYE")
+    )
 
 
 def proof(login: Login) -> str:
