@@ -14,7 +14,7 @@ from guichet.kit.tasks import Supervisor
 from guichet.media import link
 from guichet.media.drivers.fake import FakeMedia
 from guichet.media.plane import Event, Room, Trunk
-from guichet.media.tables import TRUNK
+from guichet.media.tables import ENDPOINT, TRUNK
 from guichet.server.node import Node
 from guichet.server.settings import ProcessSettings
 from tests.contracts.test_media_link import CUSTOMER, NUMBER, Voice
@@ -181,3 +181,9 @@ async def test_a_call_that_is_silent_was_answered(voice: Voice) -> None:
     voice.media.endpoints[call] = msgspec.structs.replace(voice.media.endpoints[call], state="silent")
     voice.media.comes_back()
     await voice.until_state(call, "answered")
+
+
+async def test_a_call_to_nobody_does_not_ring_for_ever(voice: Voice) -> None:
+    endpoint = voice.media.far_calls("gone.carrier", "+33611000000", NUMBER)
+    await wait_until(lambda: endpoint not in voice.media.endpoints, "it is rejected")
+    assert not await voice.node.store.reader.rows(ENDPOINT, {})

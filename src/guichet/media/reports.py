@@ -30,6 +30,8 @@ AS_EVENTS: dict[str, tuple[str, ...]] = {
     "silent": ("answered", "resumed"),
 }
 """What must have happened to a call that is so; what is known already becomes no fact again."""
+NOBODYS = 404
+"""SIP status for a call to nobody."""
 PAUSE = 0.2
 """Seconds before a command is given again to a leader that did not take it."""
 
@@ -74,6 +76,9 @@ class Reports:
                 over = bool(answer.get("over"))
                 self.know(event.endpoint, None if over or event.kind == "left" else org)
                 return not over
+            if event.kind == "offered":  # over a trunk that is nobody's any more: it must not ring for ever
+                with contextlib.suppress(Refused):
+                    await self._plane.reject(event.endpoint, NOBODYS)
         return True
 
     async def agree(self, rows: Sequence[Row], state: State, *, missed: bool, seen: bool) -> None:
