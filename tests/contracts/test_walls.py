@@ -90,6 +90,7 @@ ADMINISTRATION: dict[str, Ask] = {
         f"/api/secrets/relay/{of}", json={"secret": f"of {of}"}
     ),
     "GET /api/secrets/{use}/{name}": lambda c, of, _: c.get(f"/api/secrets/relay/{of}"),
+    "DELETE /api/secrets/{use}/{name}": lambda c, of, _: c.delete(f"/api/secrets/relay/{of}"),
 }
 """For administrators, over all clients of their own organisation: they are who gives clearances."""
 
@@ -275,8 +276,14 @@ async def keeping_secrets(house: House) -> None:
     ):
         async with house.unchanged(path):
             answer = await house.http("ada").put(f"/api/secrets/{path}", json={"secret": "mine"})
-        assert answer.status_code in (404, 405, 422), path
+            removed = await house.http("ada").delete(f"/api/secrets/{path}")
+        assert {answer.status_code, removed.status_code} <= {404, 405, 422}, path
     assert await vault.get("org", "password/paul") == hashed
+    assert (await house.http("ada").delete("/api/secrets/identity/shop")).status_code == 204
+    assert (await house.http("ada").get("/api/secrets/identity/shop")).json() == {"known": False}
+    assert await vault.get("other", "identity/shop") is not None, (
+        "another organisation's is not hers to remove"
+    )
 
 
 async def signing_out(house: House) -> None:

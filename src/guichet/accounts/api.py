@@ -17,7 +17,7 @@ from guichet.accounts.door import Door
 from guichet.accounts.invitations import Invitations
 from guichet.accounts.passwords import Passwords
 from guichet.accounts.permissions import ADMINISTER
-from guichet.accounts.settings import KINDS, Country, Name, TimeZone
+from guichet.accounts.settings import KINDS, Country, EntryPoint, Name, TimeZone
 from guichet.accounts.setup import SetUp
 from guichet.accounts.sign_in import SignIn
 from guichet.events.accounts import ConfigChanged
@@ -280,7 +280,18 @@ def _config_routes(api: APIRouter, deps: Deps) -> None:
     signed_in = deps.door.signed_in
     schemas = {kind: model.model_json_schema() for kind, model in KINDS.items()}
     uses = frozenset(secrets.uses_in([*schemas.values(), *deps.channel_schemas.values()]))
-    secrets.routes(api, deps.door, deps.secrets, uses, deps.secret_kept)
+    naming = [kind for kind, schema in schemas.items() if any(secrets.uses_in(schema))]
+
+    def named_by(org: str) -> set[str]:
+        found: set[str] = set()
+        for kind in naming:
+            for item in deps.directory.items(org, kind).values():
+                found.update(secrets.named(schemas[kind], item.value.model_dump(mode="json")))
+        for entry in deps.directory.of(org, EntryPoint).values():
+            found.update(secrets.named(deps.channel_schemas.get(entry.channel, {}), entry.settings))
+        return found
+
+    secrets.routes(api, deps.door, deps.secrets, uses, deps.secret_kept, named_by)
 
     @api.get("/config/kinds")
     async def kinds(access: Access = Depends(signed_in)) -> Kinds:

@@ -1,12 +1,13 @@
-"""Secrets that settings name: an administrator enters one, and nobody is ever shown it again.
+"""Secrets that settings name: an administrator enters one, and nobody is ever shown it again. It is removed once no
+value names it any more, retired ones included; an older value that is restored then names one that is not there.
 
 Where it lies, `vault` says; what uses there are, the settings' own schemas (`settings.Secret`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Annotated
+from collections.abc import Callable, Container, Iterator
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Response
 from pydantic import BaseModel, ConfigDict, StringConstraints
@@ -42,10 +43,33 @@ def uses_in(schema: object) -> Iterator[str]:
             yield from uses_in(part)
 
 
+def named(schema: dict[str, Any], value: object, root: dict[str, Any] | None = None) -> Iterator[str]:
+    """The places in the vault of the secrets that a value of this JSON schema names."""
+    root = schema if root is None else root
+    if "$ref" in schema:
+        yield from named(root["$defs"][schema["$ref"].rpartition("/")[2]], value, root)
+    for part in schema.get("anyOf", ()):
+        yield from named(part, value, root)
+    if isinstance(value, dict):
+        for field, part in schema.get("properties", {}).items():
+            yield from named(part, value.get(field), root)
+    elif isinstance(value, list):
+        for each in value:
+            yield from named(schema.get("items", {}), each, root)
+    elif isinstance(value, str) and value and "secret" in schema:
+        yield vault.place(schema["secret"], value)
+
+
 def routes(
-    api: APIRouter, door: Door, secrets: Secrets, uses: frozenset[str], kept: Callable[[str], None]
+    api: APIRouter,
+    door: Door,
+    secrets: Secrets,
+    uses: frozenset[str],
+    kept: Callable[[str], None],
+    named_by: Callable[[str], Container[str]],
 ) -> None:
-    """Adds the routes of secrets. `kept` is told for what use there is a new one."""
+    """Adds the routes of secrets. `kept` is told for what use there is a new one; `named_by` tells the places that an
+    organisation's configuration names."""
 
     def place(access: Access, use: str, name: str) -> str:
         access.need(ADMINISTER)
@@ -66,3 +90,14 @@ def routes(
     async def known(use: Use, name: SecretId, access: Access = Depends(door.signed_in)) -> dict[str, bool]:
         """Whether there is one; what it is, nobody learns."""
         return {"known": await secrets.get(access.org, place(access, use, name)) is not None}
+
+    @api.delete("/secrets/{use}/{name}", status_code=204)
+    async def remove(use: Use, name: SecretId, access: Access = Depends(door.signed_in)) -> Response:
+        """Forgets it for good, unless a value still names it."""
+        where = place(access, use, name)
+        if where in named_by(access.org):
+            raise Refused(
+                "conflict", "secret.in_use", "settings still name this secret: take it out there first"
+            )
+        await secrets.delete(access.org, where)
+        return Response(status_code=204)
