@@ -16,6 +16,7 @@ import msgspec
 import structlog
 
 from guichet.kit.errors import Refused
+from guichet.kit.faults import arm_from_environment
 from guichet.kit.ids import new_id
 from guichet.leader.registry import COMMANDS, Actor, Command
 from guichet.server.node import Node
@@ -42,6 +43,7 @@ async def answer(node: Node, asked: dict[str, Any]) -> object:
 
 async def main(settings: ProcessSettings) -> None:
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    arm_from_environment(settings.faults)
     node = await Node.open(settings)
     node.work()
     lines = asyncio.StreamReader(limit=1 << 20)
