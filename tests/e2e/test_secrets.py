@@ -1,4 +1,4 @@
-"""A password at somebody else's server: typed by an administrator, kept in the vault, used, never shown."""
+"""A password at somebody else's server: typed by an administrator, kept in the vault, used, never shown, removed."""
 
 from __future__ import annotations
 
@@ -44,8 +44,6 @@ async def test_the_password_of_a_relay(browser: Browser, demo: Demonstration) ->
         page.reload()
         page.see("text=Gardé, et montré à personne")
         assert RIGHT not in page.evaluate("() => document.documentElement.outerHTML")
-        assert not looker.verdict(), looker.verdict()
-        page.close()
         async with demo.as_person("marc") as http:
             doors = (await http.get("/api/config/entry_point")).json()
             (mail,) = [door["value"]["settings"] for door in doors if door["id"] == "corvelle-mail"]
@@ -54,7 +52,24 @@ async def test_the_password_of_a_relay(browser: Browser, demo: Demonstration) ->
             assert RIGHT not in json.dumps(doors) + past
         await a_reply(demo)
         await wait_until(lambda: relay.mails, "the reply leaves with the password", 60)
+    removed(marc, looker)
+    async with demo.as_person("marc") as http:
+        assert (await http.get("/api/secrets/relay/corvelle-mail.secret")).json() == {"known": False}
+    assert not looker.verdict(), looker.verdict()
     assert RIGHT not in demo.log()
+
+
+def removed(marc: Agent, looker: Looker) -> None:
+    """Out of the form, and with the next saving out of the vault."""
+    page = marc.page
+    page.see("text=Gardé, et montré à personne")
+    page.click("text=Le supprimer")
+    page.see("text=Il sera supprimé pour de bon")
+    looker.at(page, "admin-secret-removed")
+    page.click(SAVE)
+    page.see(f"{SAVE}[data-disabled]")
+    page.see("text=Montré à personne une fois enregistré")
+    page.close()
 
 
 async def a_reply(demo: Demonstration) -> None:

@@ -232,7 +232,8 @@ export const adminEn = {
   "hint.identity_secret": "With it the shop signs who is logged in there.",
   "secret.kept": "Kept, and shown to nobody. Enter another one to replace it.",
   "secret.none": "Shown to nobody once saved.",
-  "secret.forget": "Stop using it",
+  "secret.remove": "Remove it",
+  "secret.removed": "It is removed for good once you save.",
   "hint.relay": "Send through another server than the installation’s",
   "hint.aliases": "Mail to these arrives here too. Enter after each.",
   "hint.checked_by":

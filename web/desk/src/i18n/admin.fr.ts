@@ -238,7 +238,8 @@ export const adminFr: Record<keyof typeof adminEn, string> = {
   "hint.identity_secret": "La boutique signe avec elle qui est connecté chez elle.",
   "secret.kept": "Gardé, et montré à personne. Saisissez-en un autre pour le remplacer.",
   "secret.none": "Montré à personne une fois enregistré.",
-  "secret.forget": "Ne plus l’utiliser",
+  "secret.remove": "Le supprimer",
+  "secret.removed": "Il sera supprimé pour de bon à l’enregistrement.",
   "hint.relay": "Envoyer par un autre serveur que celui de l’installation",
   "hint.aliases": "Le courrier pour celles-ci arrive ici aussi. Entrée après chacune.",
   "hint.checked_by":

@@ -199,15 +199,14 @@ export function FieldInput(props: FieldInputProps): JSX.Element {
 
   if (schema.ref !== undefined) return <RefInput {...props} common={common} many={false} to={schema.ref} />;
   if (schema.secret !== undefined) {
-    const use = schema.secret;
     return (
       <SecretInput
         {...common}
-        use={use}
+        use={schema.secret}
         name={typeof value === "string" ? value : ""}
-        typed={props.typed[path]?.text ?? ""}
-        type={(text) => props.type(path, { use, text })}
-        forget={() => change("")}
+        typed={props.typed[path]}
+        type={(typed) => props.type(path, typed)}
+        clear={() => change("")}
       />
     );
   }

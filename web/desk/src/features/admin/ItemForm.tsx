@@ -24,7 +24,7 @@ import {
   type Schema,
   type Value,
 } from "./schema.ts";
-import { keepSecrets, type Typed } from "./SecretInput.tsx";
+import { keepSecrets, removeSecrets, type Typed } from "./SecretInput.tsx";
 import { useFormWords } from "./words.ts";
 
 const NO_SCHEMA: Schema = {};
@@ -118,6 +118,7 @@ export function ItemForm({ kind, item, taken, schemas }: ItemFormProps): JSX.Ele
       // First the secrets: a value never names one that is not there.
       const named = await keepSecrets(id, next, secrets);
       if (differs(named)) await commands.setConfig(kind, id, named, item?.version ?? 0);
+      await removeSecrets(named, secrets);
       setSecrets({});
       await queries.invalidateQueries({ queryKey: ["secret"] });
       await queries.invalidateQueries({ queryKey: ["config", kind] });

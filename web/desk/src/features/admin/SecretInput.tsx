@@ -3,13 +3,15 @@ import { useQuery } from "@tanstack/react-query";
 import type { JSX } from "react";
 import { useTranslation } from "react-i18next";
 
-import { http } from "../../net/index.ts";
+import { http, refusalOf } from "../../net/index.ts";
 import type { Value } from "./schema.ts";
 
 /** A secret typed into a form, by the path of its field: it goes to the vault, its name into the value. */
 export interface Typed {
   use: string;
   text: string;
+  /** The name that the field is not to hold any more: its secret goes once this is saved. */
+  removed?: string;
 }
 
 interface SecretInputProps {
@@ -20,42 +22,52 @@ interface SecretInputProps {
   use: string;
   /** Under which it lies in the vault; "" for none. */
   name: string;
-  typed: string;
-  type(text: string): void;
-  forget(): void;
+  typed: Typed | undefined;
+  type(typed: Typed): void;
+  clear(): void;
 }
 
 function pathOf(use: string, name: string): string {
   return `/api/secrets/${encodeURIComponent(use)}/${encodeURIComponent(name)}`;
 }
 
-/** Entered, never shown: what is kept can only be replaced, or not used any more. */
+/** Entered, never shown: what is kept can only be replaced, or removed. */
 export function SecretInput(props: SecretInputProps): JSX.Element {
   const { t } = useTranslation();
-  const { use, name, typed, type, forget, description, ...common } = props;
+  const { use, name, typed, type, clear, description, ...common } = props;
   const kept = useQuery({
     queryKey: ["secret", use, name],
     queryFn: () => http.get<{ known: boolean }>(pathOf(use, name)),
     enabled: name !== "",
   });
   const known = name !== "" && kept.data?.known === true;
+  const going = typed?.removed !== undefined && typed.text === "";
+  const state = known ? "secret.kept" : going ? "secret.removed" : "secret.none";
   return (
     <PasswordInput
       {...common}
       description={
         <>
           {description !== undefined && `${description} `}
-          {known ? t("secret.kept") : t("secret.none")}{" "}
+          {t(state)}{" "}
           {known && (
-            <button type="button" className="ui-link" onClick={forget}>
-              {t("secret.forget")}
+            <button
+              type="button"
+              className="ui-link"
+              onClick={() => {
+                type({ use, text: "", removed: name });
+                clear();
+                document.getElementById(common.id)?.focus(); // this button goes
+              }}
+            >
+              {t("secret.remove")}
             </button>
           )}
         </>
       }
       placeholder={known ? "••••••••" : ""}
-      value={typed}
-      onChange={(event) => type(event.currentTarget.value)}
+      value={typed?.text ?? ""}
+      onChange={(event) => type({ ...typed, use, text: event.currentTarget.value })}
       maxLength={4096}
       autoComplete="new-password"
     />
@@ -91,4 +103,16 @@ export async function keepSecrets(
     named = withAt(named, path, name);
   }
   return named;
+}
+
+/** Takes out of the vault what was removed from a value that is saved now. */
+export async function removeSecrets(value: Value, typed: Readonly<Record<string, Typed>>): Promise<void> {
+  for (const [place, { use, removed }] of Object.entries(typed)) {
+    if (removed === undefined || at(value, place.split(".")) === removed) continue;
+    try {
+      await http.remove(pathOf(use, removed));
+    } catch (error) {
+      if (refusalOf(error).code !== "secret.in_use") throw error; // other settings name it: it stays theirs
+    }
+  }
 }
