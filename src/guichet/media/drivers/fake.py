@@ -116,12 +116,8 @@ class FakeMedia:
         if trunk is None:
             raise Refused("not_found", "media.not_found", "there is no such trunk", field="trunk")
         if not any(call.number.startswith(prefix) for prefix in trunk.countries):
-            raise Refused(
-                "forbidden",
-                "media.country",
-                "the trunk may not call there: add its prefix",
-                field="countries",
-            )
+            remedy = "the trunk may not call there: add its prefix"
+            raise Refused("forbidden", "media.country", remedy, field="countries")
         self.endpoints[endpoint] = Endpoint(
             id=endpoint,
             kind="phone",
@@ -264,14 +260,10 @@ class FakeMedia:
 
     def records(self, spool: Path, room: str, recording: str, content: bytes, millis: int) -> None:
         """A recording is finished, and lies in the spool."""
-        spool.mkdir(parents=True, exist_ok=True)
         file, about = spool / f"{recording}.ogg", spool / f"{recording}.json"
         file.write_bytes(content)
-        told: dict[str, object] = {
-            "sha256": hashlib.sha256(content).hexdigest(),
-            "bytes": len(content),
-            "millis": millis,
-        }
+        digest = hashlib.sha256(content).hexdigest()
+        told: dict[str, object] = {"sha256": digest, "bytes": len(content), "millis": millis}
         sidecar = {"recording": recording, "room": room, "file": file.name, **told}
         about.with_suffix(".part").write_bytes(msgspec.json.encode(sidecar))
         about.with_suffix(".part").rename(about)
