@@ -39,12 +39,35 @@ type house struct {
 
 var houses atomic.Int32
 
+// blockPorts of audio each house has for itself, below those that the system gives out.
+const (
+	firstBlock = 24_000
+	blocks     = 200
+	blockPorts = 40
+)
+
+// rtpBlock is the first port of a block that no other house takes, of another test process neither: a call that
+// restarts needs its ports again. A TCP socket at the first one says that the block is taken.
+func rtpBlock(t *testing.T) int {
+	t.Helper()
+	for range blocks {
+		first := firstBlock + blockPorts*(int(houses.Add(1))%blocks)
+		mark, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(first)))
+		if err == nil {
+			t.Cleanup(func() { _ = mark.Close() })
+			return first
+		}
+	}
+	t.Fatal("no block of RTP ports is free")
+	return 0
+}
+
 func newHouse(t *testing.T, change ...func(*config.Config)) *house {
 	t.Helper()
 	cfg := config.New()
 	cfg.SIPUDP, cfg.SIPTCP, cfg.SIPTLS = "127.0.0.1:0", "127.0.0.1:0", ""
-	cfg.RTPFirst = 24000 + 40*int(houses.Add(1)) // each has its own, so that nobody takes the port of one that restarts
-	cfg.RTPLast = cfg.RTPFirst + 39
+	cfg.RTPFirst = rtpBlock(t)
+	cfg.RTPLast = cfg.RTPFirst + blockPorts - 1
 	for _, f := range change {
 		f(&cfg)
 	}

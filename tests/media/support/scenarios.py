@@ -110,8 +110,8 @@ def caller(audio: Audio, *, sender: str, to: str, login: Login | None = None, of
 
 
 def called(audio: Audio, login: Login | None = None) -> str:
-    """Is called, and rings; with a `login` it challenges first, and the BYE at the end. ANSWER, EARLY (183 with audio), BUSY, DECLINE and
-    REDIRECT (302, and it waits to be called again) say what it does; a CANCEL it obeys."""
+    """Is called, and rings; with a `login` it challenges first, and the BYE at the end. ANSWER, EARLY (183 with audio),
+    BUSY, DECLINE and REDIRECT (302, and it waits to be called again) say what it does; a CANCEL it obeys."""
     first = (
         _keep("via", ".*", "Via:")
         + _keep("them", ".*", "From:")
