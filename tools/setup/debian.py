@@ -16,6 +16,9 @@ PACKAGES = {
     "postfix": "/usr/sbin/postfix",
     "dovecot-imapd": "/usr/lib/dovecot/imap",
     "sip-tester": "/usr/bin/sipp",
+    "coturn": "/usr/bin/turnserver",
+    "iproute2": "/bin/ip",
+    "nftables": "/usr/sbin/nft",
     "ffmpeg": "/usr/bin/ffmpeg",
     "espeak-ng": "/usr/bin/espeak-ng",
     "gcc": "/usr/bin/gcc",  # for Go's race detector
