@@ -50,6 +50,8 @@ func (c *Call) beginRefer(r protocol.Refer) (bool, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
+	case c.over:
+		return false, protocol.Unknown("endpoint")
 	case c.rec.State != answered && c.rec.State != held:
 		return false, protocol.WrongState("refer", c.rec.State)
 	case slices.Contains(c.rec.Acts, act):

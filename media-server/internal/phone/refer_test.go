@@ -71,9 +71,15 @@ func TestAReferCosts(t *testing.T) {
 	d.tell("404 Not Found", "terminated;reason=noresource", "Event: refer")
 	outcome("t5", 404, 2.5)
 	p.reply(refer("t6", "+33170000001"), 202, "", "")
+	c, err := h.s.call(id)
+	h.do(err)
 	d.send("BYE", "") // and never a word
 	p.expect("200 BYE")
 	outcome("t6", 0, 5)
+	h.put(trunkTo(p, func(doc *protocol.Trunk) { doc.PricePerMin = map[string]float64{"+33": 0.25} })) // no limit
+	if begins, err := c.beginRefer(protocol.Refer{Act: "t7", Number: "+33170000001"}); begins || err == nil || spent() != 5 {
+		t.Errorf("a call that is over transfers: %v %v, %v is spent", begins, err, spent())
+	}
 }
 
 // TestARefusedReferOfYesterdayGivesNothingBackToday: what it cost is no part of today's sum.
