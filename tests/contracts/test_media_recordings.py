@@ -108,6 +108,7 @@ async def test_it_ends_in_the_blob_store_and_nowhere_else(voice: Voice, spool: P
     await until_empty(spool)
 
 
+@pytest.mark.timeout(300)
 async def test_no_call_waits_for_a_long_recording_or_a_full_disk(voice: Voice, spool: Path) -> None:
     tries: list[str] = []
     with no_room(tries):
@@ -125,6 +126,7 @@ async def test_no_call_waits_for_a_long_recording_or_a_full_disk(voice: Voice, s
     await until_empty(spool)
     kinds = (EndpointAnswered, EndpointLeft, RecordingKept)
     assert await facts(voice, *kinds) == ["EndpointAnswered", "EndpointLeft", "RecordingKept"]
+    await voice.node.store.blobs.erase(CUSTOMER)  # it is large
 
 
 async def test_a_full_disk_is_said_once_and_tried_again_ever_more_rarely(

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import hashlib
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
 from typing import Annotated, BinaryIO, NamedTuple
 
@@ -170,7 +170,8 @@ class Recordings:
         kept = KeepRecording(room=found.room, recording=found.recording, failed=failed)
         try:
             if not failed:
-                blob, size = await self._edge.blobs.put(str(room["customer"]), _pieces(file))
+                async with contextlib.aclosing(_pieces(file)) as pieces:
+                    blob, size = await self._edge.blobs.put(str(room["customer"]), pieces)
                 kept = msgspec.structs.replace(
                     kept, blob=blob, sha256=found.sha256, size=size, millis=found.millis
                 )
@@ -251,7 +252,7 @@ def _fault(file: Path, sha256: str) -> str:
         return "" if hashlib.file_digest(opened, "sha256").hexdigest() == sha256 else "file_changed"
 
 
-async def _pieces(file: Path) -> AsyncIterator[bytes]:
+async def _pieces(file: Path) -> AsyncGenerator[bytes]:
     opened: BinaryIO = await asyncio.to_thread(file.open, "rb")
     try:
         while piece := await asyncio.to_thread(opened.read, CHUNK):
