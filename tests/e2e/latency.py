@@ -32,8 +32,8 @@ def measure(
 ) -> list[float]:
     """Milliseconds, `count` of them, from the Enter of one to the words on the other's screen, in turns.
 
-    `say` and `see`: (the visitor's, the agent's). `pause_ms`: before each turn, for as many turns as would pass what the
-    chat's door takes from one visitor.
+    `say` and `see`: (the visitor's, the agent's). `pause_ms`: before each turn, for as many turns as would pass what
+    the chat's door takes from one visitor.
     """
     visitor.evaluate(WATCH, WIDGET)
     agent.evaluate(WATCH, None)
