@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 ANNE, BEN, CLEA = 400, 650, 900
 ALL = (ANNE, BEN, CLEA)
 SYSTEM = Actor("system", "test", ORG)
-UNNOTICED_SECONDS = 0.06
+UNNOTICED_SECONDS = 0.5
 
 
 class Voices:
