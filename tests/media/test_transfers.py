@@ -43,6 +43,9 @@ class Centre(NamedTuple):
         await self.child.do("transfer_endpoint", endpoint=call, transfer="t1", number=TARGET)
         await anne.lived("got REFER")
 
+    async def nobody(self) -> bool:
+        return not await self.child.endpoints()
+
     async def loses_its_host(self) -> None:
         """The media server is killed, and whatever it had kept is gone with it."""
         media = self.child.media()
@@ -75,8 +78,20 @@ async def test_the_carrier_takes_a_call_over(centre: Centre) -> None:
     await ben.over()
 
 
+async def test_whoever_leaves_without_a_word_was_transferred_or_went_home(centre: Centre) -> None:
+    """Many carriers accept, and hang up: nobody else is to be rung by us."""
+    anne, call, ben = await centre.talking()
+    await centre.transfer(anne, call)
+    anne.do("HANGUP")
+    await anne.over()
+    await centre.child.until(call, "over")
+    ben.do("HANGUP")
+    await ben.over()
+    await wait_until(centre.nobody, "all calls are over")
+
+
 async def test_what_the_carrier_does_not_take_over_is_bridged(
-    centre: Centre, counted: Callable[[str, object], None]
+    centre: Centre,
 ) -> None:
     anne, call, ben = await centre.talking()
     expert = await centre.carrier.awaits(EXPERT)

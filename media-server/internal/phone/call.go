@@ -226,7 +226,6 @@ func (c *Call) leave(who, cause string, code int, bye bool) (first, up bool) {
 		c.quality()
 	}
 	c.release()
-	c.referLost()
 	c.trunk.limits.done(c.id, time.Now())
 	if !bye { // first, so that a call whose end was told never comes back
 		c.s.drop(c)

@@ -75,7 +75,11 @@ func TestAReferCosts(t *testing.T) {
 	h.do(err)
 	d.send("BYE", "") // and never a word
 	p.expect("200 BYE")
-	outcome("t6", 0, 5)
+	h.wait(protocol.Left, id)
+	h.none(protocol.Referred)
+	if spent() != 5 {
+		t.Errorf("%v is spent for a transfer of which nothing was told", spent())
+	}
 	h.put(trunkTo(p, func(doc *protocol.Trunk) { doc.PricePerMin = map[string]float64{"+33": 0.25} })) // no limit
 	if begins, err := c.beginRefer(protocol.Refer{Act: "t7", Number: "+33170000001"}); begins || err == nil || spent() != 5 {
 		t.Errorf("a call that is over transfers: %v %v, %v is spent", begins, err, spent())

@@ -103,7 +103,6 @@ func (s *Server) restore(rec record) bool {
 		s.forget(c)
 		c.over = true
 		t.limits.done(c.id, time.Now())
-		c.referLost()
 		s.deps.Emit(protocol.Event{Kind: protocol.Left, Endpoint: c.id, Who: rec.Who, Cause: rec.Ending.Cause, Code: rec.Ending.Code})
 		if rec.Unacked { // before our BYE
 			s.answerAgain(c)
