@@ -55,6 +55,12 @@ ROUTE = """async () => {
   return { way: from.candidateType, protocol: from.protocol, relay: from.relayProtocol ?? "", to: to.address };
 }"""
 
+ADDRESSES = """async () => {
+  const all = [...(await pc.getStats()).values()];
+  return all.filter((each) => each.type === "local-candidate" && each.candidateType === "prflx").length;
+}"""
+"""How many addresses of its own a page has learnt from the server's answers."""
+
 
 async def comes(chromium: Browser, server: MediaServer, endpoint: str, hertz: int, **reach: Any) -> Person:
     """Somebody with a page that has such settings for its connection; it makes an offer."""
@@ -257,6 +263,26 @@ async def test_a_page_behind_a_router(home: Home) -> None:
     assert route == {"way": "prflx", "protocol": "udp", "relay": "", "to": OUTSIDE}, (
         "prflx: as the router shows it"
     )
+
+
+async def test_pages_whose_router_gets_another_address_go_on(home: Home) -> None:
+    both = [await connects(home.chromium, home.server, f"web-{hertz}", hertz) for hertz in BOTH]
+    one, other = both
+    await talk(home.server, one.endpoint, other.endpoint)
+    await one.hears({OTHER}, BOTH)
+    known = [await person.does(ADDRESSES) for person in both]
+
+    async def learnt() -> bool:
+        return all(
+            now > then
+            for now, then in zip([await person.does(ADDRESSES) for person in both], known, strict=True)
+        )
+
+    with home.networks.renumbered():
+        await wait_until(learnt, "both pages have learnt their new address")
+        await one.hears({OTHER}, BOTH)
+        await other.hears({ONE}, BOTH)
+    assert not home.server.events.count("left")
 
 
 async def test_a_page_from_which_no_udp_comes_through_takes_tcp(home: Home) -> None:

@@ -23,6 +23,8 @@ from tests.support.waiting import wait_until_sync
 
 HOME, ROUTER, OUTSIDE = "10.20.0.2", "198.51.100.2", "198.51.100.1"
 """Addresses: at home a private one; the router's and the server's are public ones (of the range for examples)."""
+ANOTHER = "198.51.100.3"
+"""One that the router can get."""
 HOME6, OUTSIDE6 = "2001:db8:20::2", "2001:db8:51::1"
 CLONE_NEWNET = 0x40000000
 OURS = Path("/proc/thread-self/ns/net")
@@ -172,6 +174,15 @@ table inet gate {{
 {rules}  }}
 }}
 """)  # fmt: skip
+
+    @contextmanager
+    def renumbered(self) -> Iterator[None]:
+        """The router has another address meanwhile, and has forgotten whose packets it translated how."""
+        try:
+            _ip(self.router, f"addr del {ROUTER}/24 dev out", f"addr add {ANOTHER}/24 dev out")
+            yield
+        finally:
+            _ip(self.router, f"addr del {ANOTHER}/24 dev out", f"addr add {ROUTER}/24 dev out")
 
 
 def _one(ends: ExitStack) -> Network:
