@@ -15,6 +15,7 @@ from guichet.events.base import Fact
 from guichet.events.media import EndpointAnswered, EndpointLeft, RecordingFailed, RecordingKept
 from guichet.kit import faults
 from guichet.kit.clock import SystemClock
+from guichet.kit.errors import Refused
 from guichet.kit.ids import random_bytes
 from guichet.kit.tasks import Supervisor
 from guichet.leader.loop import BEFORE_COMMIT
@@ -106,6 +107,18 @@ async def test_it_ends_in_the_blob_store_and_nowhere_else(voice: Voice, spool: P
     assert await voice.node.store.blobs.get(str(row["blob"])) == content
     assert await voice.node.store.blobs.owner(str(row["blob"])) == CUSTOMER
     await until_empty(spool)
+
+
+async def test_the_id_of_one_that_is_kept_is_its_own(voice: Voice, spool: Path) -> None:
+    await voice.room()
+    wanted = {"endpoints": ["a"], "recording": {"id": "r1", "left": ["a"], "right": []}}
+    await voice.do("set_rooms", rooms={"room": wanted})
+    await voice.do("set_rooms", rooms={"room": {"endpoints": ["a"]}})
+    voice.media.records(spool, "room", "r1", b"OggS", 20)
+    await wait_until(lambda: voice.row(RECORDING, "r1"), "it is kept")
+    with pytest.raises(Refused) as refused:
+        await voice.do("set_rooms", rooms={"room": wanted})
+    assert refused.value.code == "recording.used"
 
 
 @pytest.mark.timeout(300)

@@ -202,7 +202,7 @@ def _customer(part: Media, ident: str) -> Customer:
 @command("set_rooms", permission=SYSTEM, scope=_of_rooms)
 def set_rooms(part: Media, ask: SetRooms, now: Now) -> Iterator[Fact]:
     """Refused when an endpoint is in two of the rooms, or in one that stays as it is, hears in a room that it is not
-    in, or hears what is neither in the room nor among its sources."""
+    in, or hears what is neither in the room nor among its sources; when a recording has the id of one that is kept."""
     places: dict[str, str] = {}
     for ident, wanted in ask.rooms.items():
         check(wanted)
@@ -213,8 +213,12 @@ def set_rooms(part: Media, ask: SetRooms, now: Now) -> Iterator[Fact]:
         remedy = "an endpoint is in another room: set both in one command, so that it moves in one tick"
         raise invalid("rooms", "room.two_places", remedy)
     for ident, wanted in ask.rooms.items():
+        room = _open(part, ident)
         document: dict[str, Any] = msgspec.to_builtins(wanted)
-        yield RoomSet(room=ident, rev=_open(part, ident).rev + 1, document=document)
+        recording = wanted.recording.id if wanted.recording is not None else ""
+        if recording != room.recording() and room.recordings.get(recording):
+            raise invalid("recording", "recording.used", "give each recording an id of its own")
+        yield RoomSet(room=ident, rev=room.rev + 1, document=document)
     for ident in ask.closed:
         room = _open(part, ident)
         if ident not in ask.rooms and not room.closed:
@@ -351,6 +355,10 @@ def keep_recording(part: Media, ask: KeepRecording, now: Now) -> Iterator[Fact]:
     known = room.recordings.get(ask.recording)
     if known or (known is False and ask.failed):
         return
+    if part.customers.is_erased(room.customer) and not ask.failed:
+        raise Refused(
+            "conflict", "customer.erased", "the customer was erased, and their recordings with them"
+        )
     if ask.failed:
         yield RecordingFailed(room=room.id, recording=ask.recording, cause=ask.failed)
     else:

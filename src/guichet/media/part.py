@@ -53,6 +53,11 @@ class Room(msgspec.Struct):
     again: str = ""
     recordings: dict[str, bool] = {}
 
+    def recording(self) -> str:
+        """The id of what is being recorded; empty: nothing is."""
+        found = self.document.get("recording") or {}
+        return str(found.get("id", ""))
+
 
 class Transfer(msgspec.Struct, frozen=True):
     """One that is under way; `bridging`: we call there ourselves."""

@@ -85,7 +85,7 @@ def call_again(part: Media, fact: EndpointLeft, now: Now) -> Iterator[Fact]:
         return
     if gone.incoming and part.is_alive(room.again):
         return  # it is the customer whom we know how to call, and they are being called
-    again = f"{gone.id}-again"
+    again = _again(gone.id)
     yield EndpointDialled(
         endpoint=again, client=room.client, customer=room.customer, trunk=gone.trunk,
         caller_id=gone.ours if part.shows(now.org, gone.ours) else "", timeout_seconds=RING_SECONDS,
@@ -99,6 +99,11 @@ def _hang_up(endpoint: Endpoint) -> Iterator[Fact]:
         yield EndpointAsked(endpoint=endpoint.id, act="hang_up")
 
 
+def _again(ident: str) -> str:
+    """The id of what stands in for it, within an id's length."""
+    return f"{ident[:58]}-again"
+
+
 def _renamed(document: dict[str, Any], old: str, new: str) -> dict[str, Any]:
     """The same document with one endpoint in another's place. Its recording is another one: the first has ended."""
     was = msgspec.convert(document, Hearing)
@@ -109,7 +114,7 @@ def _renamed(document: dict[str, Any], old: str, new: str) -> dict[str, Any]:
     recording = was.recording
     if recording is not None:
         recording = msgspec.structs.replace(
-            recording, id=f"{recording.id}-again", left=named(recording.left), right=named(recording.right)
+            recording, id=_again(recording.id), left=named(recording.left), right=named(recording.right)
         )
     video = [
         msgspec.structs.replace(forward, from_=named([forward.from_])[0], to=named([forward.to])[0])
