@@ -184,6 +184,36 @@ func TestAnAnswerIsTakenBeforeWeHangUp(t *testing.T) {
 	}
 }
 
+// TestAByeThatIsUnderWayOutlivesAPlannedRestart: else the far side would stay in a call with nobody.
+func TestAByeThatIsUnderWayOutlivesAPlannedRestart(t *testing.T) {
+	t.Parallel()
+	h, p := newTrunkHouse(t)
+	_, in := h.incoming(p)
+	h.outgoing(p, "out")
+	seen := map[string]bool{}
+	for _, id := range []string{in, "out"} {
+		h.do(h.s.HangUp(id, protocol.Ending{}))
+		seen[p.expect("BYE").CallID().Value()] = true
+	}
+	h.crashWith(h.state) // it ends as it should, and saves what it wants
+	p.forget()
+	h.start(0)
+	for range 2 {
+		bye := p.expect("BYE")
+		if id := bye.CallID().Value(); !seen[id] {
+			t.Errorf("BYE of %s", id)
+		} else {
+			delete(seen, id)
+		}
+		p.reply(bye, 200, "", "")
+	}
+	h.until(func() bool { return !h.dialogs() })
+	h.restart()
+	if p.came("BYE", 100*time.Millisecond) {
+		t.Error("BYE came though it was answered")
+	}
+}
+
 // TestACallerOverTCPIsAskedWhetherTheCallStands: the connection is gone, and with it the way for our 200.
 func TestACallerOverTCPIsAskedWhetherTheCallStands(t *testing.T) {
 	t.Parallel()

@@ -250,9 +250,9 @@ func (c *Call) quit(who, cause string, code int) {
 	}
 }
 
-// bye sends BYE, after the ACK of the INVITE if that is still under way (RFC 3261, 15), and forgets the dialog.
+// bye sends BYE, after the ACK of the INVITE if that is still under way (RFC 3261, 15), and forgets the dialog; at the
+// server's end it leaves both to the next process.
 func (c *Call) bye() {
-	defer c.s.drop(c)
 	for _, wait := range c.awaited() {
 		select {
 		case <-wait.done:
@@ -260,10 +260,17 @@ func (c *Call) bye() {
 			return
 		}
 	}
+	if c.s.ctx.Err() != nil {
+		return
+	}
 	c.notifyEnd()
 	if _, err := c.request(c.s.ctx, sip.BYE, nil); err != nil {
+		if c.s.ctx.Err() != nil {
+			return
+		}
 		c.s.log.Debug("BYE had no answer", "endpoint", c.id, "error", err)
 	}
+	c.s.drop(c)
 }
 
 // request sends a request in the dialog and answers a challenge; each try has the next number.

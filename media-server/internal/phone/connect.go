@@ -28,8 +28,12 @@ func (c *Call) fork(res *sip.Response) dialog {
 	return d
 }
 
-// ack acknowledges a 200; it carries the credentials of its INVITE.
+// ack acknowledges a 200; it carries the credentials of its INVITE. At the server's end it waits for the next process,
+// and the 200 that comes again.
 func (s *Server) ack(d *dialog, invite *sip.Request) {
+	if s.ctx.Err() != nil {
+		return
+	}
 	req, err := s.build(d, sip.ACK, invite.CSeq().SeqNo)
 	if err == nil {
 		for _, name := range []string{"Authorization", "Proxy-Authorization"} {

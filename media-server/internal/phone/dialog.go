@@ -184,8 +184,11 @@ const (
 	writeWithin   = 5 * time.Second
 )
 
-// begins starts a transaction.
+// begins starts a transaction; none at the server's end, since the stack would bind our port for it again.
 func (s *Server) begins(ctx context.Context, req *sip.Request) (sip.ClientTransaction, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("send %s: %w", req.Method, err)
+	}
 	ctx, cancel := context.WithTimeout(ctx, connectWithin)
 	defer cancel()
 	tx, err := s.client.TransactionRequest(ctx, req, asBuilt)

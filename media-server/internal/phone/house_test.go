@@ -3,13 +3,13 @@ package phone
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
 	"runtime/pprof"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -39,35 +39,43 @@ type house struct {
 
 var houses atomic.Int32
 
-// blockPorts of audio each house has for itself, below those that the system gives out.
+// Each house has a block of ports for itself, below those that the system gives out.
 const (
 	firstBlock = 24_000
 	blocks     = 200
 	blockPorts = 40
 )
 
-// rtpBlock is the first port of a block that no other house takes, of another test process neither: a call that
-// restarts needs its ports again. A TCP socket at the first one says that the block is taken.
-func rtpBlock(t *testing.T) int {
+// portBlock is the first port of a block that no other house takes, of another test process neither: who restarts needs
+// its ports again. A TCP socket there says that the block is taken; the next port is for SIP, the others are for audio.
+func portBlock(t *testing.T) int {
 	t.Helper()
 	for range blocks {
 		first := firstBlock + blockPorts*(int(houses.Add(1))%blocks)
-		mark, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(first)))
-		if err == nil {
-			t.Cleanup(func() { _ = mark.Close() })
-			return first
+		mark, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", first))
+		if err != nil {
+			continue
 		}
+		sip, err := net.ListenPacket("udp", fmt.Sprintf("127.0.0.1:%d", first+1))
+		if err != nil {
+			_ = mark.Close()
+			continue
+		}
+		_ = sip.Close()
+		t.Cleanup(func() { _ = mark.Close() })
+		return first
 	}
-	t.Fatal("no block of RTP ports is free")
+	t.Fatal("no block of ports is free")
 	return 0
 }
 
 func newHouse(t *testing.T, change ...func(*config.Config)) *house {
 	t.Helper()
 	cfg := config.New()
-	cfg.SIPUDP, cfg.SIPTCP, cfg.SIPTLS = "127.0.0.1:0", "127.0.0.1:0", ""
-	cfg.RTPFirst = rtpBlock(t)
-	cfg.RTPLast = cfg.RTPFirst + blockPorts - 1
+	first := portBlock(t)
+	cfg.SIPUDP = fmt.Sprintf("127.0.0.1:%d", first+1)
+	cfg.SIPTCP, cfg.SIPTLS = cfg.SIPUDP, ""
+	cfg.RTPFirst, cfg.RTPLast = first+2, first+blockPorts-1
 	for _, f := range change {
 		f(&cfg)
 	}
@@ -145,11 +153,8 @@ func (h *house) saved() string {
 // crashWith is a crash that came when this was saved.
 func (h *house) crashWith(saved string) {
 	h.t.Helper()
-	udp, tcp := h.s.networks["udp"].port, h.s.networks["tcp"].port
 	h.close()
 	h.state = saved
-	host, _, _ := net.SplitHostPort(h.cfg.SIPUDP)
-	h.cfg.SIPUDP, h.cfg.SIPTCP = net.JoinHostPort(host, strconv.Itoa(udp)), net.JoinHostPort(host, strconv.Itoa(tcp))
 	h.build()
 }
 
@@ -211,6 +216,7 @@ func (h *house) wait(kind, endpoint string) protocol.Event {
 		select {
 		case <-h.news:
 		case <-deadline:
+			_ = pprof.Lookup("goroutine").WriteTo(os.Stderr, 2) // what hangs
 			h.t.Fatalf("no event %s of %q; these were told: %v", kind, endpoint, told)
 		}
 	}
@@ -309,6 +315,13 @@ func (h *house) incoming(p *peer) (*side, string) {
 	h.wait(protocol.Answered, id)
 	h.acknowledged(id)
 	return d, id
+}
+
+// dialogs tells whether any dialog is left.
+func (h *house) dialogs() bool {
+	h.s.mu.Lock()
+	defer h.s.mu.Unlock()
+	return len(h.s.dialogs) > 0
 }
 
 // acknowledged waits until the ACK of an incoming call is taken.

@@ -13,10 +13,7 @@ func (h *house) quiet(p *peer, calls int) {
 	h.t.Helper()
 	left := 0
 	for deadline := time.After(2 * patience); ; {
-		h.s.mu.Lock()
-		dialogs := len(h.s.dialogs)
-		h.s.mu.Unlock()
-		if dialogs == 0 {
+		if !h.dialogs() {
 			break
 		}
 		select {
@@ -27,7 +24,7 @@ func (h *house) quiet(p *peer, calls int) {
 			}
 		case <-time.After(10 * time.Millisecond):
 		case <-deadline:
-			h.t.Fatalf("%d dialogs are left for ever", dialogs)
+			h.t.Fatal("dialogs are left for ever")
 		}
 	}
 	h.mu.Lock()

@@ -30,7 +30,8 @@ func TestCallsOverIPv6(t *testing.T) {
 				_ = conn.Close()
 			}
 			h := newHouse(t, func(cfg *config.Config) {
-				cfg.SIPUDP, cfg.SIPTCP = net.JoinHostPort(c.bound, "0"), net.JoinHostPort(c.bound, "0")
+				_, port, _ := net.SplitHostPort(cfg.SIPUDP)
+				cfg.SIPUDP, cfg.SIPTCP = net.JoinHostPort(c.bound, port), net.JoinHostPort(c.bound, port)
 				cfg.RTPHost, cfg.PublicHost = c.bound, c.public
 			})
 			h.echo()
