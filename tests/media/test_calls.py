@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -37,6 +40,22 @@ async def test_two_callers_in_a_room_hear_each_other(house: House) -> None:
     await anne.over()
     await house.server.events.wait_for("left", endpoint=a, who="us")
     assert (await house.server.control.state())["endpoints"] == []
+
+
+async def test_a_machine_that_stalls_makes_a_pause_and_nobody_else_heard(house: House) -> None:
+    """In these tests too: half a second without sound is not taken for a wrong room."""
+    anne, a = await house.answered(ANNE)
+    ben, b = await house.answered(BEN)
+    await house.server.control.room("c1", endpoints=[a, b], hears={a: [b], b: [a]})
+    await ben.speaker.hears({ANNE}, ALL)
+    os.kill(house.server.pid, signal.SIGSTOP)
+    try:
+        hears = asyncio.ensure_future(ben.speaker.hears({ANNE}, ALL))
+        assert (await anne.speaker.hearing(0.5)).seconds < 0.1
+    finally:
+        os.kill(house.server.pid, signal.SIGCONT)
+    assert (await hears).seconds >= 0.3
+    await anne.speaker.hears({BEN}, ALL)
 
 
 @pytest.mark.parametrize(("codec", "ptime"), [("PCMU", 20), ("G722", 20), ("PCMA", 30)])

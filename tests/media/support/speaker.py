@@ -21,6 +21,8 @@ from tests.support.waiting import wait_until
 
 TICK_MS = 10
 RECENT_SECONDS = 0.25
+STALL_SECONDS = 5.0
+"""For which a busy machine may stand still."""
 DIGITS = "0123456789*#ABCD"
 EVENT = 101
 SO_TIMESTAMPNS = 35
@@ -63,6 +65,11 @@ class Hearing:
         return tones.level(samples, tones.RATES[self.codec], hertz)
 
     @property
+    def seconds(self) -> float:
+        """How much audio it is; a byte takes 125 us in all three codecs."""
+        return sum(len(packet.payload) for packet in self.audio) / 8000
+
+    @property
     def gaps(self) -> list[float]:
         """Seconds between one audio packet and the next."""
         return [after.at - before.at for before, after in itertools.pairwise(self.audio)]
@@ -85,6 +92,19 @@ class Hearing:
             if packet.payload_type == EVENT and len(packet.payload) == 4:
                 seen.setdefault(packet.timestamp, DIGITS[packet.payload[0] % len(DIGITS)])
         return "".join(seen.values())
+
+
+def _now() -> float:
+    """The clock by which the kernel stamps packets."""
+    return time.clock_gettime(time.CLOCK_REALTIME)
+
+
+def _only(hearing: Hearing, wanted: frozenset[int], among: tuple[int, ...]) -> bool:
+    """Whether exactly these tones are in it, each of the others clearly not."""
+    try:
+        return hearing.tones(among) == wanted
+    except AssertionError:
+        return False
 
 
 class Speaker:
@@ -116,6 +136,10 @@ class Speaker:
         """Says its tone there from now on."""
         self._far = (host, port)
 
+    def says(self, hertz: int) -> None:
+        """Goes on with another tone."""
+        self.hertz, self._payloads = hertz, tones.payloads(self.codec, hertz, self._every * TICK_MS)
+
     def pretend(self, other: Speaker) -> None:
         """Sends as if it were another, whose numbers it knows: the same stream, a little ahead."""
         self._source, self._sequence, self._said = other._source, other._sequence + 5, other._said + 800
@@ -138,36 +162,45 @@ class Speaker:
         """What it heard since it had `mark` packets."""
         return Hearing(tuple(self.packets[mark:]), self.codec)
 
-    async def hearing(self, seconds: float = 0.5) -> Hearing:
-        """What it hears from now on for so long."""
-        mark, start = len(self.packets), time.monotonic()
-        await wait_until(lambda: time.monotonic() - start >= seconds, "time passes", seconds + 5)
-        return self.since(mark)
+    async def hearing(self, seconds: float = 0.5, sound: float = 0.0) -> Hearing:
+        """What reaches it from now on for so long, and until there are so many seconds of `sound` in it."""
+        mark, start, since = len(self.packets), time.monotonic(), _now()
 
-    async def hears(self, expected: Iterable[int], among: Iterable[int], within: float = 3.0) -> Hearing:
-        """Waits until it hears exactly these of those tones, then makes sure for 300 ms that it stays so."""
+        def reached() -> Hearing:  # what lies in the kernel from before is not what it hears now
+            return Hearing(tuple(packet for packet in self.packets[mark:] if packet.at >= since), self.codec)
+
+        def over() -> bool:
+            return time.monotonic() - start >= seconds and (not sound or reached().seconds >= sound)
+
+        await wait_until(over, f"{self.hertz} Hz hears {sound:g} s of sound", seconds + STALL_SECONDS)
+        return reached()
+
+    async def hears(self, expected: Iterable[int], among: Iterable[int], within: float = 10.0) -> Hearing:
+        """Waits until it hears exactly these of those tones, then makes sure that it stays so for 300 ms of sound.
+
+        A machine that stalls makes a pause, after which it listens anew; another tone is an error at once.
+        """
         wanted, tried = frozenset(expected), tuple(among)
+        deadline = time.monotonic() + within
 
         def recent() -> Hearing:
-            since = time.clock_gettime(time.CLOCK_REALTIME) - RECENT_SECONDS  # as the kernel stamps packets
+            since = _now() - RECENT_SECONDS
             return Hearing(tuple(packet for packet in self.packets[-15:] if packet.at > since), self.codec)
 
-        def so() -> bool:
+        while True:
             try:
-                return recent().tones(tried) == wanted
-            except AssertionError:
-                return False
-
-        try:
-            await wait_until(so, "", within)
-        except AssertionError as late:
-            levels = {hertz: round(recent().level(hertz), 1) for hertz in tried}
-            raise AssertionError(
-                f"{self.hertz} Hz is to hear {sorted(wanted)} and hears {levels} dB"
-            ) from late
-        then = await self.hearing(0.3)
-        assert then.tones(tried) == wanted, f"{self.hertz} Hz stopped hearing {sorted(wanted)}"
-        return then
+                await wait_until(lambda: _only(recent(), wanted, tried), "", deadline - time.monotonic())
+            except AssertionError as late:
+                levels = {hertz: round(recent().level(hertz), 1) for hertz in tried}
+                raise AssertionError(
+                    f"{self.hertz} Hz is to hear {sorted(wanted)} and hears {levels} dB"
+                ) from late
+            then = await self.hearing(0.3, sound=0.3 if wanted else 0)
+            if _only(then, wanted, tried):
+                return then
+            levels = {hertz: round(then.level(hertz), 1) for hertz in tried}
+            others = [hertz for hertz in tried if hertz not in wanted and levels[hertz] >= tones.HEARD_DB]
+            assert not others, f"{self.hertz} Hz heard only {sorted(wanted)}, and then {levels} dB"
 
     # -- its thread's ----------------------------------------------------------------------------------------
 
