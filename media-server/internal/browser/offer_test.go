@@ -1,6 +1,7 @@
 package browser
 
 import (
+	_ "embed"
 	"errors"
 	"fmt"
 	"strings"
@@ -49,21 +50,27 @@ func TestBadOffersAreRefusedWithARemedy(t *testing.T) {
 	}
 }
 
-// Firefox names a port for the first section only; the others are there if they are bundled with it (RFC 8843).
-func TestSectionsThatAreThereInABundleOnly(t *testing.T) {
+// firefox is what Firefox 153 offers on our page. It names a port for the first section only: the others are there if
+// they are bundled with it (RFC 8843).
+//
+//go:embed testdata/firefox.sdp
+var firefox string
+
+func TestAnOfferOfFirefox(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, testConfig())
-	offer := newPage(t, h, "b1", pageOptions{videos: 2}).offer(nil)
-	for _, kind := range []string{"video", "application"} {
-		offer = strings.ReplaceAll(offer, "m="+kind+" 9", "m="+kind+" 0")
-	}
-	first := strings.Index(offer, "m=video")
-	answer, err := h.Offer("b1", offer[:first]+strings.ReplaceAll(offer[first:], "a=mid:", "a=bundle-only\r\na=mid:"))
+	answer, err := h.Offer("b1", strings.ReplaceAll(firefox, "\n", "\r\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if strings.Count(answer, "\r\nm=") != 4 || strings.Contains(answer, "m=video 0") || strings.Contains(answer, "m=application 0") {
-		t.Errorf("not all four sections are taken:\n%s", answer)
+	for _, line := range []string{"m=audio 9 UDP/TLS/RTP/SAVPF 9 8 0 101", "m=video 9 UDP/TLS/RTP/SAVPF 120 124", "m=application 9 ",
+		"a=group:BUNDLE 0 1 2 3"} {
+		if !strings.Contains(answer, "\r\n"+line) {
+			t.Errorf("%q is not in the answer:\n%s", line, answer)
+		}
+	}
+	if n := strings.Count(answer, "m=video 9 "); n != 2 {
+		t.Errorf("%d videos, want 2", n)
 	}
 }
 
@@ -105,6 +112,7 @@ func FuzzOffer(f *testing.F) {
 	f.Cleanup(h.stop)
 	p := newPage(&testing.T{}, h, "seed", pageOptions{videos: 2})
 	f.Add(p.offer(nil))
+	f.Add(firefox)
 	f.Add("v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 0\r\na=mid:0\r\na=rtpmap:0 PCMU/8000\r\n")
 	n := 0
 	f.Fuzz(func(t *testing.T, sdp string) {
