@@ -94,7 +94,8 @@ func (s *Server) outside(ctx context.Context, t *trunk, method sip.RequestMethod
 	return req, nil
 }
 
-// keepAlive asks the trunk whether it is there. Any answer is a yes.
+// keepAlive asks the trunk whether it is there. Any answer is a yes. Of a trunk that we register at the registration
+// tells, which is renewed at once when there is none.
 func (s *Server) keepAlive(ctx context.Context, t *trunk) {
 	callID := random(16)
 	for seq := uint32(1); ctx.Err() == nil; seq++ {
@@ -102,8 +103,15 @@ func (s *Server) keepAlive(ctx context.Context, t *trunk) {
 		if err == nil {
 			_, err = s.send(ctx, req)
 		}
-		if ctx.Err() == nil && !t.Register { // a registration tells more: it speaks for both
+		switch {
+		case ctx.Err() != nil:
+		case !t.Register:
 			s.told(t, err == nil, "no_answer")
+		case err != nil:
+			select {
+			case t.doubt <- struct{}{}:
+			default:
+			}
 		}
 		wait(ctx, time.Duration(t.OptionsSeconds)*s.timing.second)
 	}
@@ -131,13 +139,28 @@ func (s *Server) register(ctx context.Context, t *trunk) {
 		default:
 			s.told(t, true, "")
 			pause = s.timing.registerWait
-			wait(ctx, time.Duration(granted)*s.timing.second*4/5)
+			t.stands(ctx, time.Duration(granted)*s.timing.second*4/5)
 		}
 	}
 	if s.ctx.Err() == nil && seq > 0 {
 		last, stop := context.WithTimeout(s.ctx, 2*time.Second)
 		defer stop()
 		_, _, _ = s.registerOnce(last, t, callID, &seq, 0) // it would run out by itself
+	}
+}
+
+// stands waits for as long as a registration does; less, when there is doubt of it.
+func (t *trunk) stands(ctx context.Context, pause time.Duration) {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-t.doubt: // of before
+	default:
+	}
+	select {
+	case <-timer.C:
+	case <-t.doubt:
+	case <-ctx.Done():
 	}
 }
 

@@ -42,16 +42,23 @@ func TestAByeIsSignedWhereTheTrunkAsks(t *testing.T) {
 	h.quiet(p, 0)
 }
 
-// TestARegistrarThatFallsSilent is told, and asked until it is back.
+// TestARegistrarThatFallsSilent is told, and asked until it is back: at the next refresh, or before, when it does not
+// answer OPTIONS either.
 func TestARegistrarThatFallsSilent(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	for name, c := range map[string][2]int{"at the refresh": {30, 0}, "before": {80_000, 5}} {
+		t.Run(name, func(t *testing.T) { fallsSilent(t, c[0], c[1]) })
+	}
+}
+
+func fallsSilent(t *testing.T, expires, options int) {
+	h, granted := newHouse(t), fmt.Sprintf("Expires: %d", expires)
 	quick(h, 5*time.Millisecond)
 	p := newPeer(t, "udp", h.s, nil)
 	h.put(trunkTo(p, func(doc *protocol.Trunk) {
-		doc.Register, doc.RegisterSeconds, doc.OptionsSeconds, doc.Username, doc.Password = true, 30, 5, "account", "secret"
+		doc.Register, doc.RegisterSeconds, doc.OptionsSeconds, doc.Username, doc.Password = true, expires, options, "account", "secret"
 	}))
-	p.reply(p.expect("REGISTER"), 200, "x", "", "Expires: 30")
+	p.reply(p.expect("REGISTER"), 200, "x", "", granted)
 	h.wait(protocol.TrunkUp, "")
 	if e := h.wait(protocol.TrunkDown, ""); e.Trunk != "carrier" || e.Cause != "no_answer" {
 		t.Errorf("down %+v", e)
@@ -60,7 +67,7 @@ func TestARegistrarThatFallsSilent(t *testing.T) {
 	for !h.told(protocol.TrunkUp) { // some that come are of tries that are given up
 		switch msg := p.expect("REGISTER", "OPTIONS"); kind(msg.Message) {
 		case "REGISTER":
-			p.reply(msg, 200, "x", "", "Expires: 30")
+			p.reply(msg, 200, "x", "", granted)
 		default:
 			p.reply(msg, 200, "x", "")
 		}

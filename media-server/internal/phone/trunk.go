@@ -33,6 +33,7 @@ type trunk struct {
 	limits   *limits
 	stop     context.CancelFunc
 	ended    chan struct{} // closed when its registration and keep-alive have ended; nil: they never began
+	doubt    chan struct{} // its registration may not stand any more
 
 	mu    sync.Mutex
 	up    *bool // not known before the first answer
@@ -48,7 +49,7 @@ func newTrunk(doc protocol.Trunk, l *limits) (*trunk, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the peer of trunk %s: %w", doc.ID, err)
 	}
-	t := &trunk{Trunk: doc, host: host, port: number, limits: l}
+	t := &trunk{Trunk: doc, host: host, port: number, limits: l, doubt: make(chan struct{}, 1)}
 	for _, cidr := range doc.Allow {
 		prefix, err := netip.ParsePrefix(cidr)
 		if err != nil {
