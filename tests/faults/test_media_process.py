@@ -32,14 +32,20 @@ from tests.support.waiting import wait_until
 pytestmark = pytest.mark.fault
 
 WAITS = "import signal, sys; open(sys.argv[2] + '.up', 'w').close(); signal.pause()"
+LINGERS = f"import signal, time; signal.signal(signal.SIGTERM, lambda *_: time.sleep(0.5)); {WAITS}"
+"""As one that saves many calls before it ends."""
 
 
 @pytest.fixture
 def settings(tmp_path: Path) -> ProcessSettings:
-    program = tmp_path / "our-own-build"  # whoever builds it names it
-    program.write_text(f'#!/bin/sh\nexec {sys.executable} -c "{WAITS}" "$@"\n')
+    return built(tmp_path, WAITS)
+
+
+def built(folder: Path, does: str) -> ProcessSettings:
+    program = folder / "our-own-build"  # whoever builds it names it
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -c "{does}" "$@"\n')
     program.chmod(0o755)
-    return ProcessSettings(data_dir=tmp_path / "data", media_server=str(program), smtp_port=0, port=0)
+    return ProcessSettings(data_dir=folder / "data", media_server=str(program), smtp_port=0, port=0)
 
 
 def said(settings: ProcessSettings) -> Running:
@@ -71,6 +77,16 @@ async def test_what_was_stopped_is_not_started_again(settings: ProcessSettings) 
     async with beside(settings) as (media, work):
         media.stop()
         await asyncio.wait_for(asyncio.shield(work), 5)
+    assert not psutil.pid_exists(said(settings).pid)
+
+
+async def test_a_guichet_that_ends_waits_for_it(tmp_path: Path) -> None:
+    """The next one must find its ports free, and may be started at once."""
+    settings = built(tmp_path, LINGERS)
+    node = await Node.open(settings)
+    node.work()
+    await wait_until((settings.data_dir / "media" / "config.json.up").exists, "it runs")
+    await node.close()
     assert not psutil.pid_exists(said(settings).pid)
 
 

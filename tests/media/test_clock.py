@@ -109,6 +109,17 @@ class Voices:
         await self.centre.do(SYSTEM, "set_rooms", rooms={"room": {"endpoints": list(hears), "hears": hears}})
 
 
+async def hears(phone: Phone, *expected: int) -> None:
+    """Exactly these, however long a busy machine keeps the speakers themselves from speaking."""
+    for left in (2, 1, 0):
+        try:
+            await phone.speaker.hears(expected, ALL)
+            return
+        except AssertionError:
+            if not left:
+                raise
+
+
 async def test_calls_go_on_while_guichets_clock_jumps(
     tmp_path: Path, media_program: Path, counted: Callable[[str, object], None]
 ) -> None:
@@ -134,15 +145,15 @@ async def test_calls_go_on_while_guichets_clock_jumps(
                 ben, b = await voices.call(BEN, "+33140000002")
                 for turn, shift in enumerate((-HOUR, HOUR, 0), 1):
                     await voices.talk({a: [b], b: [a]})
-                    await ben.speaker.hears({ANNE}, ALL)
+                    await hears(ben, ANNE)
                     mark = len(anne.speaker.packets)
                     clock.shift = shift
                     await voices.talk({a: [b], b: []})
-                    await ben.speaker.hears((), ALL)
+                    await hears(ben)
                     await voices.trunk(turn, countries=["+33"] if turn % 2 else [])
                     clea, c = await voices.call(CLEA, f"+3314000001{turn}")
                     await voices.talk({a: [b], b: [], c: [a]})
-                    await clea.speaker.hears({ANNE}, ALL)
+                    await hears(clea, ANNE)
                     await voices.ask(c, "hang_up")
                     await clea.over()
                     await voices.until(c, "over")
@@ -158,8 +169,8 @@ async def test_calls_go_on_while_guichets_clock_jumps(
                 assert [await voices.state(endpoint) for endpoint in (a, b)] == ["answered", "answered"]
                 await voices.trunk(5)
                 await voices.talk({a: [b], b: [a]})
-                await anne.speaker.hears({BEN}, ALL)
-                await ben.speaker.hears({ANNE}, ALL)
+                await hears(anne, BEN)
+                await hears(ben, ANNE)
                 ben.do("HANGUP")
                 await ben.over()
                 await voices.until(b, "over")

@@ -30,6 +30,8 @@ ALIVE = 0.2
 STEADY = 10.0
 """Seconds after which a start counts as good: the next failure is tried again at once."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 30.0
+ENDING = 5.0
+"""Seconds in which one that was stopped ends; it saves its calls as they go on."""
 
 log = structlog.get_logger(__name__)
 
@@ -54,6 +56,7 @@ class MediaProcess:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._config_file = (self.folder / "config.json").resolve()
         self._stopping = False
+        self._child: asyncio.subprocess.Process | None = None
         self._running = self._found() or Running(0, 0, "")
         if not self.alive():  # another program may have its port by now
             self._running = Running(0, free_port(), new_token())
@@ -102,7 +105,7 @@ class MediaProcess:
             str(program), "-config", str(self._config_file), env=environment, stdin=asyncio.subprocess.DEVNULL,
             start_new_session=True,
         )  # fmt: skip
-        self._running.pid = process.pid
+        self._child, self._running.pid = process, process.pid
         self._remember()
         if self._stopping:
             process.terminate()
@@ -113,6 +116,12 @@ class MediaProcess:
         self._stopping = True
         if self.alive():
             os.kill(self._running.pid, signal.SIGTERM)
+
+    async def ended(self) -> None:
+        """After `stop`: waits until it has ended, so that the next one finds its ports free."""
+        if self._child is not None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._child.wait(), ENDING)
 
     async def _until_gone(self) -> None:
         while self.alive():  # noqa: ASYNC110 (another's child: the system tells nobody else when it ends)

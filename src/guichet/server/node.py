@@ -183,6 +183,8 @@ class Node:
         self.leading.stop()
         if self._leader is not None:
             await asyncio.wait([self._leader])
+        if self.media_process is not None:
+            await self.media_process.ended()
         await self.supervisor.close()
         if self._media_server is not None:
             await self._media_server.close()

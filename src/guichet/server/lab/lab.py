@@ -247,6 +247,7 @@ async def serve(port: int, program: str) -> None:
             await Server(config).serve()
         finally:
             media.stop()
+            await media.ended()  # before its folder goes
             await carrier.close()
             await plane.close()
             await tasks.close()
