@@ -15,18 +15,22 @@ import uvicorn
 
 from guichet.accounts.settings import EntryPoint
 from guichet.conversations.tables import CONVERSATION, MESSAGE
-from guichet.kit.clock import SystemClock
+from guichet.kit.clock import Clock, Instant
 from guichet.kit.ids import new_id
+from guichet.kit.seeded import Seeded
 from guichet.leader.registry import COMMANDS, Actor, Command
 from guichet.routing.tables import AGENT_STATE
 from guichet.server.app import new_app
 from guichet.server.checking import check_log
 from guichet.server.demo import Demo
-from guichet.server.demo.operator import ORG, PASSWORD
+from guichet.server.demo.customers import chat
+from guichet.server.demo.operator import ORG, PASSWORD, SHOPS
+from guichet.server.demo.people import Figures, World
 from guichet.server.node import Node
 from guichet.server.serve import health, listen
 from guichet.server.settings import ProcessSettings
 from guichet.server.web import Web
+from tests.support.clocks import WrongClock
 from tests.support.ports import free_port
 from tests.support.waiting import wait_until
 
@@ -35,6 +39,8 @@ pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 SPEED = 20.0
 SUBJECT = "Ma carafe est fêlée"
 HEADERS = {"X-Guichet": "1"}
+NOON, SUNDAY_NIGHT = 1_795_519_800_000, 1_795_917_600_000
+"""The hour at which the tests run makes no difference: a Tuesday, some eat; a Sunday at three, one shop is closed."""
 
 
 class Running:
@@ -71,15 +77,21 @@ class Running:
         return found
 
 
+def clock_at(now: Instant) -> Clock:
+    clock = WrongClock()
+    clock.shift = now - clock.now()
+    return clock
+
+
 @asynccontextmanager
-async def running(folder: Path) -> AsyncIterator[Running]:
+async def running(folder: Path, clock: Clock) -> AsyncIterator[Running]:
     smtp = free_port()
     settings = ProcessSettings(data_dir=folder, port=free_port(), smtp_port=0)
     settings = settings.model_copy(update={"smtp_port": smtp})
     listener = listen(settings.host, settings.port)
-    demo = Demo(settings, SystemClock(), lambda: ("127.0.0.1", smtp), SPEED)
+    demo = Demo(settings, clock, lambda: ("127.0.0.1", smtp), SPEED)
     seeded = await demo.open(lambda _: None)
-    node = await Node.open(settings)
+    node = await Node.open(settings, clock)
     node.work()
     web = Web(node)
     await demo.begin(node.submit, node.directory)
@@ -103,14 +115,15 @@ async def running(folder: Path) -> AsyncIterator[Running]:
 
 
 async def test_a_demonstration_from_its_first_start_to_its_second(tmp_path: Path) -> None:
-    async with running(tmp_path) as first:
+    clock = clock_at(NOON)
+    async with running(tmp_path, clock) as first:
         assert first.seeded
         await pages(first)
         await refusals(first)
         await sign_in(first)
         await a_letter(first)
         await traffic(first)
-    async with running(tmp_path) as second:
+    async with running(tmp_path, clock) as second:
         assert not second.seeded
         letters = [letter for thread in await second.threads() for letter in thread["letters"]]
         assert SUBJECT in {letter["subject"] for letter in letters}
@@ -119,6 +132,18 @@ async def test_a_demonstration_from_its_first_start_to_its_second(tmp_path: Path
         assert entry is not None
         assert entry.settings["relay"]["port"] == second.node.settings.smtp_port + 1
     assert not await check_log(ProcessSettings(data_dir=tmp_path), compare=True)
+
+
+async def test_customers_do_not_wait_at_night_where_it_is_closed(tmp_path: Path) -> None:
+    async with running(tmp_path, clock_at(SUNDAY_NIGHT)) as run:
+        wrenfield = SHOPS[1]
+        assert not (await run.http.get(f"/api/webchat/{wrenfield.client}-chat")).json()["open"]
+        world = World(run.node.settings.url, run.node.clock, Seeded(1), SPEED)
+        before = await run.node.store.reader.rows(CONVERSATION, {"org": ORG, "client": wrenfield.client})
+        await asyncio.wait_for(chat(world, wrenfield), 20)
+        after = await run.node.store.reader.rows(CONVERSATION, {"org": ORG, "client": wrenfield.client})
+        assert world.figures == Figures()
+        assert len(after) == len(before)
 
 
 async def pages(run: Running) -> None:

@@ -29,6 +29,8 @@ async def chat(world: World, shop: Shop) -> None:
     try:
         who = {"language": dialogue.language, "name": dialogue.name, "email": dialogue.address}
         opened, _ = await post(f"{world.url}{base}/open", who)
+        if not opened["open"]:
+            return  # reads the hours, and comes back another day
         address = f"{world.socket_url}{base}/socket?token={opened['token']}"
         async with (
             asyncio.timeout(PATIENCE / world.speed),
