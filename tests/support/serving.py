@@ -38,7 +38,8 @@ FIRST_PORT, PORTS = 12_000, 20_000
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """For every client of ours: reading the machine's certificates anew for each would take longer than the requests."""
 
-_numbers: Iterator[int] = itertools.count(os.getpid() * 53)
+_numbers: Iterator[int] = itertools.count(os.getpid() * 1_009)
+"""Test processes whose ids lie close together keep far apart: a port of one that is down just now looks free."""
 
 
 def lasting_port() -> int:
