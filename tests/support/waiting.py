@@ -10,7 +10,8 @@ from typing import Any, TypeVar, overload
 
 T = TypeVar("T")
 
-TIMEOUT_SECONDS = 10.0
+TIMEOUT_SECONDS = 30.0
+"""Long enough for a busy machine: it is a limit, nobody waits for it."""
 PAUSE_SECONDS = 0.005
 
 
