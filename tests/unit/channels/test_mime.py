@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -43,6 +45,30 @@ def test_a_plain_mail() -> None:
 )
 def test_text_in_odd_clothes(name: str, text: str) -> None:
     assert mail(name).text == text
+
+
+@pytest.fixture(params=["UTC", "Asia/Kolkata", "America/New_York"])
+def somewhere(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The machine's own time zone."""
+    with monkeypatch.context() as here:
+        here.setenv("TZ", request.param)
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("somewhere")
+@pytest.mark.parametrize(
+    ("date", "sent_at"),
+    [
+        ("Tue, 24 Nov 2026 09:00:00 +0100", 1_795_507_200_000),
+        ("Tue, 24 Nov 2026 08:00:00 -0000", 1_795_507_200_000),
+        ("Tue, 24 Nov 2026 08:00:00", 1_795_507_200_000),
+        ("Fri, 31 Dec 9999 23:00:00 -0800", None),
+    ],
+)
+def test_when_it_was_sent_does_not_depend_on_where_we_are(date: str, sent_at: int | None) -> None:
+    assert parse_mail(f"Date: {date}\n\nBonjour".encode()).sent_at == sent_at
 
 
 def test_headers_in_odd_clothes() -> None:

@@ -7,6 +7,7 @@ import hashlib
 import html as markup
 import re
 from collections.abc import Iterator
+from datetime import UTC
 from email.message import Message
 from email.parser import BytesParser
 from email.policy import compat32
@@ -311,7 +312,10 @@ def _references(header: dict[str, str]) -> tuple[str, ...]:
 
 def _date(text: str) -> int | None:
     try:
-        return int(parsedate_to_datetime(text).timestamp() * 1_000)
+        at = parsedate_to_datetime(text)
+        if at.tzinfo is None:  # "-0000" is UTC, said by somebody who does not tell where they are
+            at = at.replace(tzinfo=UTC)
+        return int(at.astimezone(UTC).timestamp() * 1_000)
     except Exception:  # noqa: BLE001 (ValueError, TypeError, OverflowError: years beyond all time)
         return None
 
