@@ -11,8 +11,11 @@ import asyncio
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+
 from tests.e2e.browser import Browser, Page
 from tests.media.support.server import MediaServer
+from tests.media.support.tones import Samples
 from tests.support.waiting import wait_until
 
 FLAGS = ("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream")
@@ -52,7 +55,7 @@ OFFER = """async (hertz) => {
   window.context ??= new AudioContext();
   const said = context.createMediaStreamDestination();
   const loud = new GainNode(context, { gain: 0.25 });
-  const tone = new OscillatorNode(context, { frequency: hertz });
+  window.tone = new OscillatorNode(context, { frequency: hertz });
   tone.connect(loud).connect(said);
   tone.start();
   window.microphone = said.stream.getAudioTracks()[0];
@@ -64,7 +67,13 @@ OFFER = """async (hertz) => {
   await pc.setLocalDescription();
   return pc.localDescription.sdp;
 }"""
-ANSWER = '(sdp) => pc.setRemoteDescription({ type: "answer", sdp })'
+ANSWER = """async (sdp) => {
+  await pc.setRemoteDescription({ type: "answer", sdp });
+  window.negotiations = 0;
+  pc.onnegotiationneeded = () => { negotiations += 1; };
+}"""
+NEGOTIATIONS = "() => negotiations"
+"""How often the connection wanted another offer since it was answered."""
 LEVELS = """(tones) => {
   const bins = new Float32Array(analyser.frequencyBinCount);
   analyser.getFloatFrequencyData(bins);
@@ -80,6 +89,32 @@ CAMERA = """async () => {
 SIZES = '() => ["camera", "screen"].map((kind) => document.getElementById(kind).videoWidth)'
 MUTE = "(on) => audio.sender.replaceTrack(on ? null : microphone)"
 STEADY_READINGS = 4
+JOINS_SECONDS = 15.0
+SAY = "(hertz) => { tone.frequency.value = hertz; }"
+LISTEN = """async () => {
+  const ear = `registerProcessor("ear", class extends AudioWorkletProcessor {
+    kept = [];
+    process([[samples]]) {
+      for (const each of samples ?? []) this.kept.push(Math.round(each * 32767));
+      if (this.kept.length >= 1600) this.port.postMessage(this.kept.splice(0));
+      return true;
+    }
+  });`;
+  window.hall = new AudioContext({ sampleRate: 16000 });
+  await hall.audioWorklet.addModule(`data:text/javascript,${encodeURIComponent(ear)}`);
+  const node = new AudioWorkletNode(hall, "ear", { channelCount: 1, channelCountMode: "explicit" });
+  hall.createMediaStreamSource(new MediaStream([audio.receiver.track])).connect(node).connect(hall.destination);
+  window.sound = [];
+  node.port.onmessage = ({ data }) => {
+    sound.push(...data);
+    window.more?.();
+  };
+}"""
+HEARD = """async () => {
+  while (sound.length < 3200) await new Promise((more) => { window.more = more; });
+  return sound.splice(0);
+}"""
+"""Waits for 0.2 s of sound."""
 
 
 class Person:
@@ -96,7 +131,7 @@ class Person:
         await asyncio.to_thread(page.open, "/healthz")
         person = cls(page, server, endpoint, hertz)
         await person.offer(endpoint)
-        await server.events.wait_for("connected", endpoint=endpoint)
+        await server.events.wait_for("connected", endpoint=endpoint, within=JOINS_SECONDS)
         return person
 
     async def offer(self, endpoint: str) -> None:
@@ -123,6 +158,18 @@ class Person:
             return steady >= STEADY_READINGS
 
         await wait_until(so, f"{self.endpoint} hears {sorted(wanted)}", within)
+
+    async def says(self, hertz: int) -> None:
+        """Goes on with another tone."""
+        await self.does(SAY, hertz)
+
+    async def listens(self) -> None:
+        """Keeps from now on what comes out of its loudspeaker; see `heard`."""
+        await self.does(LISTEN)
+
+    async def heard(self) -> Samples:
+        """What came out since it was asked last, without a gap: 16 kHz, at least 0.2 s."""
+        return np.array(await self.does(HEARD), np.int16)
 
     async def sees(self, kind: str, within: float = 5.0) -> float:
         """Waits until the camera or the screen is shown; when that was, in ms since 1970."""
