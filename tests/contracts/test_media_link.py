@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from guichet.kit.clock import SystemClock
+from guichet.kit.clock import Clock, SystemClock
 from guichet.kit.errors import Refused
 from guichet.kit.ids import new_id
 from guichet.kit.tasks import Supervisor
@@ -40,8 +40,10 @@ class Voice:
 
     @classmethod
     @asynccontextmanager
-    async def running(cls, settings: ProcessSettings, media: FakeMedia) -> AsyncIterator[Voice]:
-        node = await Node.open(settings, plane=media)
+    async def running(
+        cls, settings: ProcessSettings, media: FakeMedia, clock: Clock | None = None
+    ) -> AsyncIterator[Voice]:
+        node = await Node.open(settings, clock, plane=media)
         try:
             node.work()
             voice = cls(node, media)

@@ -10,7 +10,7 @@ import pytest
 
 from guichet.events.base import decode
 from guichet.events.media import EndpointTransferred
-from guichet.kit.clock import SystemClock
+from guichet.kit.clock import MINUTE, SystemClock
 from guichet.kit.errors import Refused
 from guichet.kit.tasks import Supervisor
 from guichet.media.drivers.fake import FakeMedia
@@ -18,6 +18,7 @@ from guichet.media.tables import ENDPOINT, ROOM
 from guichet.server.checking import check_log
 from guichet.server.settings import ProcessSettings
 from tests.contracts.test_media_link import CUSTOMER, NUMBER, ORG, Voice
+from tests.support.clocks import WrongClock
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.contract
@@ -316,6 +317,21 @@ async def test_nobody_is_called_again_who_was_not_talking_or_where_the_trunk_say
     await voice.until_state(ringing, "over")
     voice.media.comes_back()
     assert not await voice.node.store.reader.rows(ENDPOINT, {})
+
+
+@pytest.mark.parametrize("minutes", [-60, 60])
+async def test_a_clock_that_jumped_calls_nobody_too_late(
+    settings: ProcessSettings, media: FakeMedia, minutes: int
+) -> None:
+    clock = WrongClock()
+    async with Voice.running(settings, media, clock) as voice:
+        await voice.found()
+        await wait_until(lambda: "org.carrier" in media.known_trunks, "the trunk is known")
+        await talking(voice)
+        clock.shift = minutes * MINUTE
+        media.goes(forgetting=True)
+        media.comes_back()
+        await wait_until(lambda: CALL_AGAIN in media.endpoints, "they are called again")
 
 
 async def test_a_loss_that_nobody_saw_startles_nobody(settings: ProcessSettings, media: FakeMedia) -> None:
