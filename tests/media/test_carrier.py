@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -248,22 +249,43 @@ async def test_digits_belong_to_one_leg(house: House) -> None:
     assert '"digit' not in house.server.log(), "digits are not for the log"
 
 
+async def sung(house: House, keys: str, caller: Phone, listener: Phone, endpoint: str) -> tuple[str, int]:
+    """Keys are pressed on the caller's telephone: which are told, and how many of the packets that the listener gets
+    sound like one."""
+    mark = len(listener.speaker.packets)
+
+    def told() -> str:
+        return "".join(
+            event["digit"]
+            for event in house.server.events.all
+            if event["kind"] == "digit" and event["endpoint"] == endpoint and event["via"] == "inband"
+        )
+
+    before = len(told())
+    caller.speaker.sing(keys)
+    await wait_until(lambda: not caller.speaker.singing, "the last key is pressed")
+    await listener.speaker.hears({caller.speaker.hertz}, ALL)
+    with suppress(AssertionError):
+        await wait_until(lambda: len(told()) - before >= len(keys), "all keys are told", 2)
+    heard = [Hearing((packet,), "PCMA") for packet in listener.speaker.since(mark).packets]
+    levels = [min(max(map(one.level, ROWS)), max(map(one.level, COLUMNS))) for one in heard]
+    return told()[before:], sum(level > LOUD_DB - 8 for level in levels)
+
+
 async def test_keys_that_come_as_sound(house: House) -> None:
-    """Anne's telephone has no events: its keys are told, and who listens hears her, but not them."""
+    """Anne's telephone has no events: its keys are told, and who listens hears her, but not them. A machine that stalls
+    breaks a key apart; then they are pressed again."""
     anne, a, ben, _ = await talking(house, events=False)
-    mark = len(ben.speaker.packets)
-    anne.speaker.sing("159#")
-    for digit in "159#":
-        await house.server.events.wait_for("digit", endpoint=a, digit=digit, via="inband")
-    await ben.speaker.hears({ANNE}, ALL)
-    heard = [Hearing((packet,), "PCMA") for packet in ben.speaker.since(mark).packets]
-    sounding = [
-        number
-        for number, one in enumerate(heard)
-        if min(max(map(one.level, ROWS)), max(map(one.level, COLUMNS))) > LOUD_DB - 8
-    ]
-    assert len(sounding) <= 2 * 4, f"of four keys of 6 packets, {sounding} sound like keys"
-    assert house.server.events.count("digit", endpoint=a) == 4
+    tries: list[tuple[str, int]] = []
+    while len(tries) < 5:
+        stalls = await house.stalls()
+        told, sounding = await sung(house, "159#", anne, ben, a)
+        if told == "159#" and sounding <= 2 * 4:
+            return
+        tries.append((told, sounding))
+        if await house.stalls() == stalls:
+            break
+    raise AssertionError(f"told, and how many of 4 keys of 6 packets sound like keys: {tries}")
 
 
 async def test_a_late_offer(house: House) -> None:

@@ -35,6 +35,10 @@ class House:
                 await server.control.trunks(carrier.trunk(**trunk))
                 yield cls(server, carrier, studio)
 
+    async def stalls(self) -> int:
+        """How often this machine kept the server or the speakers waiting: sound in real time suffers from it."""
+        return self.studio.stalls + int((await self.server.control.stats())["mixer"]["late"])
+
     async def offered(self, hertz: int, **how: Any) -> tuple[Phone, str]:
         """Somebody calls: their phone, and the endpoint that was offered."""
         phone = await self.carrier.calls(hertz, **how)

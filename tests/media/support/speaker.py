@@ -22,6 +22,7 @@ from tests.support.waiting import wait_until
 TICK_MS = 10
 RECENT_SECONDS = 0.25
 STALL_SECONDS = 5.0
+LATE_SECONDS = 0.04
 """For which a busy machine may stand still."""
 DIGITS = "0123456789*#ABCD"
 EVENT = 101
@@ -158,6 +159,10 @@ class Speaker:
         """Presses keys that are sent as sound (DTMF)."""
         self._sung = tones.keys(self.codec, keys, milliseconds, self._every * TICK_MS)
 
+    @property
+    def singing(self) -> bool:
+        return bool(self._sung)
+
     def since(self, mark: int) -> Hearing:
         """What it heard since it had `mark` packets."""
         return Hearing(tuple(self.packets[mark:]), self.codec)
@@ -261,6 +266,8 @@ class Studio:
     """Where the speakers of one test live."""
 
     def __init__(self) -> None:
+        self.stalls = 0
+        """How often they spoke late: the machine had stalled."""
         self._selector = selectors.DefaultSelector()
         self._speakers: list[Speaker] = []
         self._over = threading.Event()
@@ -295,6 +302,7 @@ class Studio:
         while not self._over.is_set():
             wait = due - time.monotonic()
             if wait <= 0:
+                self.stalls += wait < -LATE_SECONDS
                 with self._lock:
                     speakers = list(self._speakers)
                 for speaker in speakers:
