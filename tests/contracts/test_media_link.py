@@ -22,6 +22,7 @@ from guichet.server.node import Node
 from guichet.server.settings import ProcessSettings
 from guichet.store.port import Row
 from guichet.store.rows import Table
+from tests.support.patience import never_busy
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.contract
@@ -44,6 +45,7 @@ class Voice:
         cls, settings: ProcessSettings, media: FakeMedia, clock: Clock | None = None
     ) -> AsyncIterator[Voice]:
         node = await Node.open(settings, clock, plane=media)
+        never_busy(node)
         try:
             node.work()
             voice = cls(node, media)

@@ -31,6 +31,7 @@ from guichet.server.serve import health, listen
 from guichet.server.settings import ProcessSettings
 from guichet.server.web import Web
 from tests.support.clocks import WrongClock
+from tests.support.patience import never_busy
 from tests.support.ports import free_port
 from tests.support.waiting import wait_until
 
@@ -92,6 +93,7 @@ async def running(folder: Path, clock: Clock) -> AsyncIterator[Running]:
     demo = Demo(settings, clock, lambda: ("127.0.0.1", smtp), SPEED)
     seeded = await demo.open(lambda _: None)
     node = await Node.open(settings, clock)
+    never_busy(node)
     node.work()
     web = Web(node)
     await demo.begin(node.submit, node.directory)

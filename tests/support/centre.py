@@ -29,6 +29,7 @@ from guichet.server.node import Node
 from guichet.server.settings import ProcessSettings
 from guichet.store.port import Row
 from guichet.store.rows import TABLES
+from tests.support.patience import never_busy
 from tests.support.waiting import wait_until
 
 ORG = "org"
@@ -82,6 +83,7 @@ class Centre:
             "port": port,
         } | settings
         node = await Node.open(ProcessSettings(**options), clock)
+        never_busy(node)
         try:
             node.listeners.append(node.hub.committed)
             node.work()

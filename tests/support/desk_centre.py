@@ -28,6 +28,7 @@ from guichet.server.settings import ProcessSettings
 from guichet.server.web import Web
 from guichet.store.port import Row
 from guichet.store.rows import TABLES
+from tests.support.patience import never_busy
 from tests.support.waiting import wait_until
 
 HOST = "desk.example"
@@ -140,6 +141,7 @@ class DeskCentre:
     async def running(cls, folder: Path, database_url: str = "sqlite") -> AsyncIterator[DeskCentre]:
         settings = ProcessSettings(data_dir=folder, smtp_port=0, port=0, database_url=database_url)
         node = await Node.open(settings)
+        never_busy(node)
         try:
             node.supervisor.start("search", node.indexer.run())
             node.supervisor.start("people", node.people_indexer.run())
