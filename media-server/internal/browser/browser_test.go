@@ -11,14 +11,14 @@ import (
 	"guichet/mediaserver/internal/protocol"
 )
 
+// It is not parallel: it has a time to keep.
 func TestABrowserConnectsAndLeaves(t *testing.T) {
-	t.Parallel()
 	h := newHouse(t, testConfig())
 	p := newPage(t, h, "b1", pageOptions{videos: 2})
 	begun := time.Now()
 	p.join()
 	took := time.Since(begun)
-	p.until("the channel opens", 2*time.Second, func() bool { return p.open })
+	p.until("the channel opens", patience, func() bool { return p.open })
 	t.Logf("from the offer to media: %s", took)
 	if took > time.Second {
 		t.Errorf("it took %s from the offer to media, more than a second", took)
@@ -27,7 +27,7 @@ func TestABrowserConnectsAndLeaves(t *testing.T) {
 		t.Errorf("endpoints: %+v", all)
 	}
 	p.close()
-	if left := h.wait(protocol.Left, "b1", time.Second); left.Who != "them" || left.Cause != "closed" {
+	if left := h.wait(protocol.Left, "b1", patience); left.Who != "them" || left.Cause != "closed" {
 		t.Errorf("left: %+v", left)
 	}
 	if len(h.Endpoints()) != 0 {
@@ -104,7 +104,7 @@ func TestICERestartAndMoreSectionsKeepTheEndpoint(t *testing.T) {
 		t.Errorf("%d sections of video, want 2", n)
 	}
 	p.film(0)
-	h.wait(protocol.VideoStarted, "b1", 3*time.Second)
+	h.wait(protocol.VideoStarted, "b1", patience)
 	if h.count(protocol.Connected, "b1") != 1 || h.count(protocol.Left, "b1") != 0 || h.attached != 1 {
 		t.Errorf("the endpoint did not stay the same: %+v", h.events)
 	}
@@ -123,7 +123,7 @@ func TestAnOldConnectionDoesNotEndANewerOne(t *testing.T) {
 	stale := h.links()[0]
 	again := newPage(t, h, "b1", pageOptions{})
 	again.connect(nil)
-	h.waitFor("second connection", 5*time.Second, func(protocol.Event) bool { return h.up("b1") && h.links()[0] != stale })
+	h.waitFor("second connection", patience, func(protocol.Event) bool { return h.up("b1") && h.links()[0] != stale })
 	old.close()
 	stale.changed(webrtc.PeerConnectionStateFailed)
 	if h.count(protocol.Left, "b1") != 0 || len(h.Endpoints()) != 1 || h.attached != 1 {
@@ -151,7 +151,7 @@ func TestHangUpAndUnknownEndpoints(t *testing.T) {
 	if err := h.HangUp("b1", protocol.Ending{Cause: "shift_over"}); err != nil {
 		t.Fatal(err)
 	}
-	if left := h.wait(protocol.Left, "b1", time.Second); left.Who != "us" || left.Cause != "shift_over" {
+	if left := h.wait(protocol.Left, "b1", patience); left.Who != "us" || left.Cause != "shift_over" {
 		t.Errorf("left: %+v", left)
 	}
 	var refusal *protocol.Refusal
@@ -189,7 +189,7 @@ func TestAnEndpointThatNegotiatesIsKnownAndCanBeHungUp(t *testing.T) {
 	if err := <-refused; !errors.As(err, &refusal) || refusal.Body.Code != "unknown_endpoint" {
 		t.Errorf("the offer: %v", err)
 	}
-	if left := h.wait(protocol.Left, "b1", time.Second); left.Who != "us" || left.Cause != "shift_over" {
+	if left := h.wait(protocol.Left, "b1", patience); left.Who != "us" || left.Cause != "shift_over" {
 		t.Errorf("left: %+v", left)
 	}
 	if len(h.Endpoints()) != 0 || h.attached != 0 || h.count(protocol.Left, "b1") != 1 {

@@ -19,12 +19,12 @@ func TestNothingRunsAfterClose(t *testing.T) {
 	a.film(0)
 	a.talk(440)
 	h.SetForwards(forwards(protocol.Forward{From: "a", Kind: "camera", To: "b"}))
-	b.until("a picture", 3*time.Second, func() bool { return len(b.seen["camera"]) > 0 })
+	b.until("a picture", patience, func() bool { return len(b.seen["camera"]) > 0 })
 	h.stop()
 	if _, err := h.Offer("c", newPage(t, h, "c", pageOptions{}).offer(nil)); err == nil {
 		t.Error("an offer is taken after the end")
 	}
-	a.until("the page notices", time.Second, func() bool { return a.over })
+	a.until("the page notices", patience, func() bool { return a.over })
 	for _, p := range h.pages {
 		p.close()
 	}
@@ -34,7 +34,7 @@ func TestNothingRunsAfterClose(t *testing.T) {
 // fewAgain waits until no more goroutines run than before.
 func fewAgain(t *testing.T, before int) {
 	t.Helper()
-	for limit := time.Now().Add(5 * time.Second); runtime.NumGoroutine() > before; time.Sleep(10 * time.Millisecond) {
+	for limit := time.Now().Add(patience); runtime.NumGoroutine() > before; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(limit) {
 			stacks := make([]byte, 1<<20)
 			t.Fatalf("%d goroutines before, %d after\n%s", before, runtime.NumGoroutine(), stacks[:runtime.Stack(stacks, true)])

@@ -16,6 +16,9 @@ import (
 	"guichet/mediaserver/internal/protocol"
 )
 
+// patience is for what has no time to keep but must come: a busy machine may take long.
+const patience = 30 * time.Second
+
 // house is a server with a mixer of the test: each port hears all the others.
 type house struct {
 	*Server
@@ -157,7 +160,7 @@ func (h *house) waitFor(what string, within time.Duration, is func(protocol.Even
 // until waits for a condition on what was said; it is asked with mixing held.
 func (h *house) until(what string, holds func() bool) {
 	h.t.Helper()
-	for limit := time.Now().Add(5 * time.Second); time.Now().Before(limit); time.Sleep(5 * time.Millisecond) {
+	for limit := time.Now().Add(patience); time.Now().Before(limit); time.Sleep(5 * time.Millisecond) {
 		h.mixing.Lock()
 		done := holds()
 		h.mixing.Unlock()
@@ -165,7 +168,7 @@ func (h *house) until(what string, holds func() bool) {
 			return
 		}
 	}
-	h.t.Fatalf("%s: not within 5 s", what)
+	h.t.Fatalf("%s: not within %s", what, patience)
 }
 
 // count of the events of this kind so far.

@@ -50,11 +50,11 @@ func TestThroughARelay(t *testing.T) {
 	}
 }
 
+// It is not parallel: it has a time to keep.
 func TestBackWithinASecondOfARestart(t *testing.T) {
-	t.Parallel()
 	first := newHouse(t, testConfig())
 	old := newPage(t, first, "b1", pageOptions{videos: 2}).join()
-	old.until("the channel opens", 2*time.Second, func() bool { return old.open })
+	old.until("the channel opens", patience, func() bool { return old.open })
 	cfg := testConfig()
 	cfg.WebUDP = first.engine.udp.LocalAddr().String()
 	cfg.WebTCP = first.engine.tcp.LocalAddr().String()

@@ -311,7 +311,7 @@ func (p *page) connect(options *webrtc.OfferOptions) string {
 func (p *page) join() *page {
 	p.t.Helper()
 	p.connect(nil)
-	p.h.wait(protocol.Connected, p.id, 5*time.Second)
+	p.h.wait(protocol.Connected, p.id, patience)
 	return p
 }
 

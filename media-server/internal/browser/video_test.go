@@ -26,16 +26,16 @@ func TestVideoGoesOnlyToWhomTheRoomNames(t *testing.T) {
 	a.film(1)
 	b.film(0)
 	for _, e := range []string{"a", "b"} {
-		h.wait(protocol.VideoStarted, e, 3*time.Second)
+		h.wait(protocol.VideoStarted, e, patience)
 	}
 	h.SetForwards(forwards(protocol.Forward{From: "a", Kind: "screen", To: "b"}, protocol.Forward{From: "b", Kind: "camera", To: "a"}))
-	b.until("30 packets of the screen", 3*time.Second, func() bool { return len(b.seen["screen"]) >= 30 })
-	a.until("30 packets of the camera", 3*time.Second, func() bool { return len(a.seen["camera"]) >= 30 })
+	b.until("30 packets of the screen", patience, func() bool { return len(b.seen["screen"]) >= 30 })
+	a.until("30 packets of the camera", patience, func() bool { return len(a.seen["camera"]) >= 30 })
 
 	h.SetForwards(nil)
 	settle(a, b)
 	was := counts(a, b, c)
-	h.wait(protocol.VideoStarted, "a", time.Second)
+	h.wait(protocol.VideoStarted, "a", patience)
 	never(t, 300*time.Millisecond, "a packet after its forward ended", func() bool { return !slices.Equal(was, counts(a, b, c)) })
 
 	if got := who(b.seen["screen"]); len(got) != 1 || got[0] != "a screen" {
@@ -64,11 +64,11 @@ func TestAnotherSourceGoesOnInTheSameStream(t *testing.T) {
 	for _, id := range []string{"x", "y"} {
 		p := newPage(t, h, id, pageOptions{videos: 1}).join()
 		p.film(0)
-		h.wait(protocol.VideoStarted, id, 3*time.Second)
+		h.wait(protocol.VideoStarted, id, patience)
 	}
 	for i, id := range []string{"x", "y", "x"} {
 		h.SetForwards(forwards(protocol.Forward{From: id, Kind: "camera", To: "agent"}))
-		agent.until("20 pictures of "+id, 3*time.Second, func() bool {
+		agent.until("20 pictures of "+id, patience, func() bool {
 			names := who(agent.seen["camera"])
 			return len(names) == i+1 && names[i] == id+" camera" && len(agent.seen["camera"]) >= 40*(i+1)
 		})
@@ -91,16 +91,17 @@ func TestKeyframesAreAskedForWithinBounds(t *testing.T) {
 	a := newPage(t, h, "a", pageOptions{videos: 1}).join()
 	b := newPage(t, h, "b", pageOptions{videos: 1}).join()
 	a.film(0)
-	h.wait(protocol.VideoStarted, "a", 3*time.Second)
+	h.wait(protocol.VideoStarted, "a", patience)
 	h.SetForwards(forwards(protocol.Forward{From: "a", Kind: "camera", To: "b"}))
-	b.until("the first picture", 2*time.Second, func() bool { return len(b.seen["camera"]) > 0 })
+	// By itself it sends a keyframe each ten seconds.
+	b.until("the first picture", 8*time.Second, func() bool { return len(b.seen["camera"]) > 0 })
 	begun := time.Now()
 	in := h.find("a").in[0]
 	for range 200 {
 		in.askKey()
 	}
 	ssrc := uint32(a.pc.GetSenders()[1].GetParameters().Encodings[0].SSRC)
-	a.until("a second request", 2*time.Second, func() bool { return a.plis[ssrc] >= 2 })
+	a.until("a second request", patience, func() bool { return a.plis[ssrc] >= 2 })
 	most := 2 + int(time.Since(begun)/keyEvery)
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -120,12 +121,12 @@ func TestTheSenderIsToldItsBound(t *testing.T) {
 	near := func(want float32) func() bool {
 		return func() bool { return a.remb[ssrc] > want*0.95 && a.remb[ssrc] < want*1.25 }
 	}
-	a.until("700 kbit/s", 3*time.Second, near(700_000))
+	a.until("700 kbit/s", patience, near(700_000))
 	way := &h.find("b").out[0].way
 	way.mu.Lock()
 	way.bits = 300_000
 	way.mu.Unlock()
-	a.until("what the way to b carries", 3*time.Second, near(300_000))
+	a.until("what the way to b carries", patience, near(300_000))
 }
 
 func TestAWayTooNarrowBoundsTheSender(t *testing.T) {
@@ -137,7 +138,7 @@ func TestAWayTooNarrowBoundsTheSender(t *testing.T) {
 	h.SetForwards(forwards(protocol.Forward{From: "a", Kind: "camera", To: "b"}))
 	a.film(0) // about 450 kbit/s, of which a third is lost
 	ssrc := uint32(a.pc.GetSenders()[1].GetParameters().Encodings[0].SSRC)
-	a.until("less than it sends", 8*time.Second, func() bool { return a.remb[ssrc] > 0 && a.remb[ssrc] < 450_000 })
+	a.until("less than it sends", patience, func() bool { return a.remb[ssrc] > 0 && a.remb[ssrc] < 450_000 })
 }
 
 func TestLostPicturesAreSentAgain(t *testing.T) {
@@ -147,14 +148,14 @@ func TestLostPicturesAreSentAgain(t *testing.T) {
 	b := newPage(t, h, "b", pageOptions{videos: 1}).join()
 	h.SetForwards(forwards(protocol.Forward{From: "a", Kind: "camera", To: "b"}))
 	a.film(0)
-	b.until("the first picture", 3*time.Second, func() bool { return len(b.seen["camera"]) > 0 })
+	b.until("the first picture", patience, func() bool { return len(b.seen["camera"]) > 0 })
 	a.cable.lose.Store(10)
 	b.cable.miss.Store(10)
 	lost := func() int64 { return min(a.cable.lost.Load(), b.cable.lost.Load()) }
-	b.until("ten losses on each way", 10*time.Second, func() bool { return lost() >= 10 })
+	b.until("ten losses on each way", patience, func() bool { return lost() >= 10 })
 	a.cable.lose.Store(0)
 	b.cable.miss.Store(0)
-	b.until("all packets in the end", 5*time.Second, func() bool {
+	b.until("all packets in the end", patience, func() bool {
 		numbers := map[uint16]bool{}
 		for _, packet := range b.seen["camera"] {
 			numbers[packet.SequenceNumber] = true
@@ -170,7 +171,7 @@ func TestVideoOfAnotherCodecIsNotForwarded(t *testing.T) {
 	a := newPage(t, h, "a", pageOptions{videos: 1}).join()
 	b := newPage(t, h, "b", pageOptions{videos: 1, codec: webrtc.MimeTypeH264}).join()
 	a.film(0)
-	h.wait(protocol.VideoStarted, "a", 3*time.Second)
+	h.wait(protocol.VideoStarted, "a", patience)
 	h.SetForwards(forwards(protocol.Forward{From: "a", Kind: "camera", To: "b"}))
 	never(t, 200*time.Millisecond, "a packet of another codec", func() bool { return counts(b)[0] > 0 })
 }
@@ -180,9 +181,9 @@ func TestVideoStopsWhenNothingComes(t *testing.T) {
 	h := newHouse(t, testConfig())
 	a := newPage(t, h, "a", pageOptions{videos: 1}).join()
 	stop := a.film(0)
-	h.wait(protocol.VideoStarted, "a", 3*time.Second)
+	h.wait(protocol.VideoStarted, "a", patience)
 	stop()
-	if e := h.wait(protocol.VideoStopped, "a", stoppedAfter+2*time.Second); e.Track != "camera" {
+	if e := h.wait(protocol.VideoStopped, "a", patience); e.Track != "camera" {
 		t.Errorf("stopped: %+v", e)
 	}
 }
@@ -193,7 +194,7 @@ func TestMarksAreRelayedAlongAForwardAndNowhereElse(t *testing.T) {
 	pages := map[string]*page{}
 	for _, id := range []string{"a", "b", "c"} {
 		pages[id] = newPage(t, h, id, pageOptions{videos: 2}).join()
-		pages[id].until("the channel opens", 2*time.Second, func() bool { return pages[id].open })
+		pages[id].until("the channel opens", patience, func() bool { return pages[id].open })
 	}
 	a, b, c := pages["a"], pages["b"], pages["c"]
 	h.SetForwards(forwards(protocol.Forward{From: "a", Kind: "screen", To: "b"}))
@@ -204,14 +205,14 @@ func TestMarksAreRelayedAlongAForwardAndNowhereElse(t *testing.T) {
 		}
 	}
 	send(b, `{"x":0.5,"y":0.25}`)
-	a.until("the agent's pointer", 2*time.Second, func() bool { return slices.Contains(a.said, `{"x":0.5,"y":0.25}`) })
+	a.until("the agent's pointer", patience, func() bool { return slices.Contains(a.said, `{"x":0.5,"y":0.25}`) })
 	if a.marks.SendText(strings.Repeat("x", maxMark+1)) == nil {
 		t.Error("the answer does not bound the size of messages")
 	}
 	for n := range 2 * marksBurst {
 		send(a, fmt.Sprint(n))
 	}
-	b.until("the customer's marks", 2*time.Second, func() bool { return len(b.said) >= marksBurst })
+	b.until("the customer's marks", patience, func() bool { return len(b.said) >= marksBurst })
 	never(t, 200*time.Millisecond, "more marks than allowed", func() bool {
 		b.mu.Lock()
 		defer b.mu.Unlock()
