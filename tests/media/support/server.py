@@ -97,7 +97,7 @@ class Control:
         self.http = httpx.AsyncClient(
             base_url=f"http://127.0.0.1:{port}",
             headers={"Authorization": f"Bearer {TOKEN}"},
-            timeout=10,
+            timeout=30,
             verify=NO_TLS,
         )
         self._revisions: defaultdict[str, int] = defaultdict(int)
