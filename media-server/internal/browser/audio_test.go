@@ -182,14 +182,20 @@ func TestASilentBrowserIsNoticedInASecond(t *testing.T) {
 	p := newPage(t, h, "a", pageOptions{}).join()
 	stop := p.talk(440)
 	h.until("it is heard", func() bool { return len(h.heard["a"]) > 10 })
-	stop()
-	begun := time.Now()
-	h.waitFor("silence", 3*time.Second, func(e protocol.Event) bool { return e.Kind == protocol.Silent && e.On })
-	t.Logf("noticed after %s", time.Since(begun))
-	if state := h.Endpoints()[0].State; state != "silent" {
-		t.Errorf("state %q", state)
+	// A busy machine may have been silent for a second before: what counts is the state.
+	becomes := func(state string, within time.Duration) {
+		t.Helper()
+		for begun := time.Now(); h.Endpoints()[0].State != state; time.Sleep(5 * time.Millisecond) {
+			if time.Since(begun) > within {
+				t.Fatalf("not %s within %s", state, within)
+			}
+		}
 	}
+	stop()
+	becomes("silent", 3*time.Second)
+	h.waitFor("silence", patience, func(e protocol.Event) bool { return e.Kind == protocol.Silent && e.On })
 	p.talk(440)
+	becomes("connected", patience)
 	h.waitFor("its end", patience, func(e protocol.Event) bool { return e.Kind == protocol.Silent && !e.On })
 	if h.count(protocol.Left, "a") != 0 {
 		t.Error("a silent browser was given up")
