@@ -202,7 +202,7 @@ def relay(secret: str, folder: Path, *, host: str = "127.0.0.1", more: Sequence[
     hosts = {host, "127.0.0.1"}  # the second is where a test may look
     command = [
         "turnserver", "-n", "--use-auth-secret", f"--static-auth-secret={secret}", f"--realm={TURN_REALM}",
-        f"--listening-port={port}", "--min-port=61000", "--max-port=65535", "--no-cli",
+        f"--listening-port={port}", "--min-port=61000", "--max-port=65535", "--no-cli", "--no-rfc5780",
         "--no-tls", "--no-dtls", "--no-stdout-log", f"--log-file={folder}/turn.log", "--simple-log",
         f"--pidfile={folder}/turn.pid", f"--db={folder}/turn.db", f"--relay-ip={host}",
         *(f"--listening-ip={each}" for each in hosts), *more,
