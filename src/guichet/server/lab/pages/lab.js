@@ -110,6 +110,7 @@ async function connect(person) {
   pc.createDataChannel("marks");
   connected[person] = { id, pc, audio, camera, screen };
   pc.onconnectionstatechange = () => {
+    if (pc.connectionState === "failed") note(words("no_way", { who: NAMES[person] }));
     if (["failed", "closed", "disconnected"].includes(pc.connectionState) && connected[person]?.pc === pc) leave(person);
   };
   await pc.setLocalDescription();
@@ -259,7 +260,11 @@ function tell(event) {
   if (!WORDS[language][event.kind]) return;
   const about = event.endpoint ? `${nameOf(event.endpoint)} ` : "";
   const detail = [event.digit && "•", event.cause, event.code || "", event.codec, event.track].filter(Boolean).join(" ");
-  byId("events").prepend(element("li", { textContent: `${about}${words(event.kind)}${detail ? ` (${detail})` : ""}` }));
+  note(`${about}${words(event.kind)}${detail ? ` (${detail})` : ""}`);
+}
+
+function note(text) {
+  byId("events").prepend(element("li", { textContent: text }));
   while (byId("events").children.length > 100) byId("events").lastChild.remove();
 }
 

@@ -15,6 +15,7 @@ export const WORDS = {
     connected: "is connected", silent: "is silent", left: "has left", resumed: "talks again", digit: "presses a key", played: "What was played is over",
     video_started: "starts a picture", video_stopped: "stops a picture", phone: "Phone {n}", trunk_up: "The trunk answers",
     trunk_down: "The trunk does not answer", recovered: "The media server is back", parked: "waits on a prompt",
+    no_way: "{who} found no way to the media server. Firefox takes none within its own machine: try another browser.",
   },
   fr: {
     title: "Banc d’essai média", people: "Deux navigateurs", matrix: "Qui entend qui", phones: "Téléphones",
@@ -32,5 +33,6 @@ export const WORDS = {
     played: "Ce qui était joué est terminé", video_started: "lance une image", video_stopped: "arrête une image",
     phone: "Téléphone {n}", trunk_up: "L’opérateur répond", trunk_down: "L’opérateur ne répond pas",
     recovered: "Le serveur média est de retour", parked: "attend sur une annonce",
+    no_way: "{who} n’a pas trouvé de chemin vers le serveur média. Firefox n’en prend pas au sein de sa propre machine : essayez un autre navigateur.",
   },
 };
