@@ -61,10 +61,13 @@ func (h *house) holding(id string, on bool, code int) {
 // unheard fails when something of what the peer says comes back.
 func (k *talker) unheard() {
 	k.p.t.Helper()
-	k.heard(100 * time.Millisecond)
-	if n := k.heard(200 * time.Millisecond); n != 0 {
-		k.p.t.Errorf("%d packets of somebody on hold were heard", n)
+	n := 0
+	for range 10 { // what was said before may come late on a busy machine
+		if n = k.heard(200 * time.Millisecond); n == 0 {
+			return
+		}
 	}
+	k.p.t.Errorf("%d packets of somebody on hold were heard", n)
 }
 
 func TestWeHoldAndTheyHoldToo(t *testing.T) {
