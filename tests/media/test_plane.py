@@ -213,7 +213,8 @@ async def test_we_hold_a_call(far: Far) -> None:
             await far.is_held(endpoint, on)
             await until_told(outcomes)
             (standing,) = (await far.plane.state()).endpoints
-            assert (standing.state, standing.holding) == ("answered", on)
+            assert standing.state in ("answered", "silent"), "who says nothing falls silent"
+            assert standing.holding == on
         assert not any(event.kind in ("held", "resumed") for event in told.events)
 
 
