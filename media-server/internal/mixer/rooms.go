@@ -18,7 +18,7 @@ import (
 const (
 	keptKind    = "rooms"
 	closedKnown = 4096 // closed rooms whose revision is remembered, so that a late put does not open them again
-	takenWithin = 200 * time.Millisecond
+	takenWithin = 1500 * time.Millisecond
 )
 
 // room is one conversation: what is desired, and what runs for it. All of it is under m.mu.

@@ -78,7 +78,7 @@ func (s *Server) restore(rec record) bool {
 	}
 	c.referEnds = time.Now().Add(referSeconds * s.timing.second)
 	if rec.Timer.Renewed > 0 {
-		c.renewed = time.Now().Add(-time.Since(time.UnixMilli(rec.Timer.Renewed)))
+		c.renewed = time.Now().Add(-c.sinceRenewed(rec.Timer))
 	}
 	t.limits.resumed()
 	s.add(c)
@@ -235,3 +235,10 @@ func (c *Call) lateInvite() (*sip.Request, func(*sip.Response)) {
 
 // afterRestart runs f once Run serves.
 func (s *Server) afterRestart(f func()) { s.later = append(s.later, f) }
+
+// sinceRenewed is how old the session was when we came back, by a clock that may have jumped meanwhile: no younger
+// than now, and old enough for our refresh, not for giving up the far side.
+func (c *Call) sinceRenewed(t sessionTimer) time.Duration {
+	half := time.Duration(t.Interval) * c.s.timing.second / 2
+	return min(max(time.Since(time.UnixMilli(t.Renewed)), 0), half)
+}
