@@ -25,6 +25,7 @@ from guichet.server.demo.seed import invent
 from guichet.store.rows import Value
 
 pytestmark = pytest.mark.unit
+stages.load()
 
 NOW = 1_795_500_000_000
 RELAY = ("127.0.0.1", 2526)
@@ -33,7 +34,6 @@ KNOWN = {"order", "product", "city", "day", "name", "agent", "client"}
 
 @pytest.fixture(scope="module")
 def past() -> Past:
-    stages.load()
     return invent(IdentityHasher(b"x" * 32), NOW, RELAY)
 
 
