@@ -1,4 +1,4 @@
-"""Calls that change hands: held, transferred by the carrier or by a bridge of ours, called again after a loss."""
+"""Calls that change hands: held, and transferred by the carrier or by a bridge of ours."""
 
 from __future__ import annotations
 
@@ -6,26 +6,27 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from guichet.events.base import decode
 from guichet.events.media import EndpointTransferred
-from guichet.kit.clock import MINUTE, SystemClock
+from guichet.kit.clock import SystemClock
 from guichet.kit.errors import Refused
+from guichet.kit.ids import new_id
 from guichet.kit.tasks import Supervisor
+from guichet.leader.registry import COMMANDS, Actor, Command
 from guichet.media.drivers.fake import FakeMedia
 from guichet.media.tables import ENDPOINT, ROOM
 from guichet.server.checking import check_log
 from guichet.server.settings import ProcessSettings
 from tests.contracts.test_media_link import CUSTOMER, NUMBER, ORG, Voice
-from tests.support.clocks import WrongClock
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.contract
 
 CALLER = "+33611000000"
 TARGET = "+33199000042"
-CALL_AGAIN = "call-again"
 
 
 @pytest.fixture
@@ -204,11 +205,67 @@ async def test_a_transfer_whose_outcome_was_missed_is_bridged(
         await wait_until(lambda: "org.carrier" in media.known_trunks, "the trunk is known")
         call = await talking(voice)
         await transfer(voice, call)
-    media.restarts()
+    media.far_refers(call, "t1", 405)
+    media.restarts()  # and nobody has heard of it
     async with Voice.running(settings, media) as voice:
         await wait_until(lambda: "t1" in media.endpoints, "we call there ourselves")
         media.far_answers("t1")
         await in_the_room(voice, call, "t1")
+
+
+async def test_a_transfer_under_way_is_waited_for_over_a_restart(voice: Voice) -> None:
+    call = await talking(voice)
+    await transfer(voice, call)
+    voice.media.restarts()
+    voice.media.far_refers(call, "t1", 200)
+    await voice.until_state(call, "over")
+    assert await outcomes(voice) == ["carrier"]
+    assert "t1" not in voice.media.endpoints
+
+
+async def test_a_transfer_asked_for_while_the_server_is_away_is_made_once(voice: Voice) -> None:
+    call = await talking(voice)
+    voice.media.goes()
+    await voice.do("transfer_endpoint", endpoint=call, transfer="t1", number=TARGET)
+    voice.media.comes_back()
+    await wait_until(lambda: (call, "t1", TARGET) in voice.media.referred, "the carrier is asked")
+    voice.media.far_refers(call, "t1", 200)
+    await voice.until_state(call, "over")
+    assert await outcomes(voice) == ["carrier"]
+
+
+async def test_a_customer_who_is_erased_meanwhile_is_transferred_nowhere(voice: Voice) -> None:
+    call = await talking(voice)
+    await transfer(voice, call)
+    erase = msgspec.convert({"customer": CUSTOMER}, COMMANDS["erase_customer"].payload)
+    await voice.node.submit(Command("erase_customer", new_id(), Actor("agent", "admin", ORG), erase))
+
+    async def destroyed() -> bool:
+        return not await voice.node.store.keys.get([CUSTOMER])
+
+    await wait_until(destroyed, "the key is destroyed")
+    voice.media.far_refers(call, "t1", 405)
+
+    async def nobody() -> bool:
+        return await outcomes(voice) == ["nobody"]
+
+    await wait_until(nobody, "nobody is reached")
+    other = voice.media.far_calls("org.carrier", CALLER, "+33199000000")
+    await voice.until_state(other, "offered")
+
+
+async def test_a_telephone_that_nobody_hears_any_more_is_hung_up(voice: Voice) -> None:
+    call = await talking(voice)
+    third = voice.media.far_calls("org.carrier", CALLER, "+33199000000")
+    await voice.until_state(third, "offered")
+    await voice.do("ask_endpoint", endpoint=third, act="answer")
+    await voice.until_state(third, "answered")
+    await voice.do("set_rooms", rooms={"room": {"endpoints": [call, third]}})
+    await transfer(voice, call)
+    voice.media.far_refers(call, "t1", 405)
+    await wait_until(lambda: "t1" in voice.media.endpoints, "we call there ourselves")
+    voice.media.far_answers("t1")
+    await voice.until_state(third, "over")
 
 
 async def test_one_transfer_at_a_time_with_an_id_and_a_number_of_its_own(voice: Voice) -> None:
@@ -238,110 +295,3 @@ async def test_one_transfer_at_a_time_with_an_id_and_a_number_of_its_own(voice: 
     with pytest.raises(Refused) as refused:
         await voice.do("transfer_endpoint", endpoint=call, transfer="t4", number=TARGET)
     assert refused.value.code == "transfer.no_room"
-
-
-# -- lost ------------------------------------------------------------------------------------------------
-
-
-async def test_whoever_we_called_is_called_again_after_a_loss(voice: Voice) -> None:
-    await talking(voice)
-    voice.media.goes(forgetting=True)
-    await voice.until_state("call", "over")
-    assert (await voice.row(ENDPOINT, CALL_AGAIN) or {})[
-        "state"
-    ] == "dialled"  # and it stays so while we wait
-    voice.media.comes_back()
-    await wait_until(lambda: CALL_AGAIN in voice.media.endpoints, "they are called again")
-    assert voice.media.endpoints[CALL_AGAIN].to == NUMBER
-    await in_the_room(voice, CALL_AGAIN, "agent")
-    found = await document(voice)
-    assert found["hears"] == {CALL_AGAIN: ["agent"], "agent": [CALL_AGAIN]}
-    assert (found["recording"]["id"], found["recording"]["left"]) == ("r1-again", [CALL_AGAIN])
-    assert found["video"][0]["to"] == CALL_AGAIN
-    voice.media.far_answers(CALL_AGAIN)
-    await voice.until_state(CALL_AGAIN, "answered")
-    voice.media.goes(forgetting=True)  # once is enough
-    await voice.until_state(CALL_AGAIN, "over")
-    assert not await voice.node.store.reader.rows(ENDPOINT, {"state": "dialled"})
-
-
-async def knows(voice: Voice, *numbers: str) -> None:
-    """The customer called from these numbers before."""
-    for number in numbers:
-        hashed = voice.node.hasher(ORG, "own", "phone", number)
-        identity = {"kind": "phone", "handle": number, "hash": hashed, "proven": False}
-        await voice.do(
-            "register_customer", customer=CUSTOMER, client="own", anonymous=True, language="fr",
-            identities=[identity],
-        )  # fmt: skip
-
-
-@pytest.mark.parametrize("numbers", [(CALLER,), (), (CALLER, TARGET)])
-async def test_whoever_called_us_is_called_back_where_we_know_their_number(
-    voice: Voice, numbers: tuple[str, ...]
-) -> None:
-    await voice.room()
-    await voice.do(
-        "set_config", kind="number", id="front", value={"name": "Front", "number": "+33199000000", "trunk": "carrier"},
-        expected_version=0,
-    )  # fmt: skip
-    await knows(voice, *numbers)
-    call = voice.media.far_calls("org.carrier", CALLER, "+33199000000")
-    await voice.until_state(call, "offered")
-    await voice.do("ask_endpoint", endpoint=call, act="answer")
-    await voice.until_state(call, "answered")
-    await with_an_agent(voice, call)
-    voice.media.goes(forgetting=True)
-    await voice.until_state(call, "over")
-    voice.media.comes_back()
-    again = f"{call}-again"
-    if len(numbers) == 1:
-        await wait_until(lambda: again in voice.media.endpoints, "they are called back")
-        made = voice.media.endpoints[again]
-        assert (made.to, made.from_) == (CALLER, "+33199000000")
-    else:
-        await voice.until_state(again, "over")
-        assert again not in voice.media.endpoints
-
-
-async def test_nobody_is_called_again_who_was_not_talking_or_where_the_trunk_says_no(voice: Voice) -> None:
-    await talking(voice)
-    ringing = voice.media.far_calls("org.carrier", CALLER, "+33199000000")
-    await voice.until_state(ringing, "offered")
-    trunk = {"name": "Carrier", "peer": "192.0.2.1:5060", "allow": ["192.0.2.0/24"], "countries": ["+33"]}
-    await voice.do(
-        "set_config", kind="trunk", id="carrier", value={**trunk, "call_again": False}, expected_version=1
-    )
-    voice.media.goes(forgetting=True)
-    await voice.until_state("call", "over")
-    await voice.until_state(ringing, "over")
-    voice.media.comes_back()
-    assert not await voice.node.store.reader.rows(ENDPOINT, {})
-
-
-@pytest.mark.parametrize("minutes", [-60, 60])
-async def test_a_clock_that_jumped_calls_nobody_too_late(
-    settings: ProcessSettings, media: FakeMedia, minutes: int
-) -> None:
-    clock = WrongClock()
-    async with Voice.running(settings, media, clock) as voice:
-        await voice.found()
-        await wait_until(lambda: "org.carrier" in media.known_trunks, "the trunk is known")
-        await talking(voice)
-        clock.shift = minutes * MINUTE
-        media.goes(forgetting=True)
-        media.comes_back()
-        await wait_until(lambda: CALL_AGAIN in media.endpoints, "they are called again")
-
-
-async def test_a_loss_that_nobody_saw_startles_nobody(settings: ProcessSettings, media: FakeMedia) -> None:
-    async with Voice.running(settings, media) as voice:
-        await voice.found()
-        await wait_until(lambda: "org.carrier" in media.known_trunks, "the trunk is known")
-        await talking(voice)
-    media.goes(forgetting=True)
-    media.comes_back()
-    async with Voice.running(settings, media) as voice:
-        await voice.until_state("call", "over")
-        assert not await voice.node.store.reader.rows(ENDPOINT, {})
-    assert not await check_log(settings, compare=True)

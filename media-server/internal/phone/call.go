@@ -354,8 +354,12 @@ func (c *Call) endpoint() (protocol.Endpoint, bool) {
 	if c.silent.Load() && state == answered {
 		state = silentNow
 	}
+	referring := ""
+	if c.rec.Refer != nil {
+		referring = c.rec.Refer.Act
+	}
 	return protocol.Endpoint{
 		ID: c.id, Kind: "phone", State: state, Trunk: c.rec.Trunk, From: c.rec.From, To: c.rec.To,
-		Codec: c.rec.Codec, Incoming: c.rec.Incoming, Holding: c.rec.Holding,
+		Codec: c.rec.Codec, Incoming: c.rec.Incoming, Holding: c.rec.Holding, Referring: referring,
 	}, !c.over
 }

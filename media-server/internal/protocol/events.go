@@ -84,6 +84,8 @@ type Endpoint struct {
 	Codec string `json:"codec,omitempty"`
 	// Holding tells that we put the far side on hold; "held" is the other way round.
 	Holding bool `json:"holding,omitempty"`
+	// Referring is the act of our transfer whose outcome is awaited.
+	Referring string `json:"referring,omitempty"`
 	// Incoming tells who called.
 	Incoming bool `json:"incoming,omitempty"`
 }

@@ -19,7 +19,7 @@ def code_version() -> str:
     for name, entry in sorted(CATALOGUE.items()):
         digest.update(f"{name}@{entry.version}".encode())
     root = resources.files("guichet")
-    for stage in ("events", "leader", "accounts", "customers", "conversations", "routing"):
+    for stage in ("events", "leader", "accounts", "customers", "media", "conversations", "routing"):
         folder = root / stage
         if folder.is_dir():
             for file in sorted(folder.iterdir(), key=lambda f: f.name):

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import cast
-from weakref import WeakValueDictionary
+
+import msgspec
 
 from guichet.channels.base import Edge
 from guichet.channels.work import work
@@ -15,10 +16,10 @@ from guichet.events.base import Fact, decode
 from guichet.events.media import EndpointDialled, EndpointTransferWanted
 from guichet.kit.clock import SteadyClock
 from guichet.kit.errors import Refused
-from guichet.media.plane import Dial, MediaPlane, Silent
+from guichet.media.plane import Dial, Hearing, MediaPlane, Silent
 from guichet.media.projections import ACTS
-from guichet.media.reports import Reports
-from guichet.media.tables import ENDPOINT
+from guichet.media.reports import PAGE, Reports
+from guichet.media.tables import ENDPOINT, ROOM
 from guichet.media.trunks import trunk_id
 from guichet.store.port import Job
 from guichet.store.sealing import Sealer
@@ -36,7 +37,6 @@ class Acts:
         self._sealer = sealer
         self._reports = reports
         self._clock = SteadyClock(edge.clock)  # as the leader's, whose times are compared with it
-        self._orders: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def run(self) -> None:
         await work(self._edge, ACTS, self._one)
@@ -47,25 +47,39 @@ class Acts:
         until = cast("int | None", job.payload.get("until"))
         ask = partial(self._ask, endpoint, asked, cast("int", job.payload["code"]))
         # One at a time of each call: what is to be is read and said before the next one looks.
-        async with self._orders.setdefault(endpoint, asyncio.Lock()):
+        async with self._reports.order(endpoint):
             try:
-                await (_patiently(ask) if until is None else self._in_time(ask, until))
+                if asked != "hang_up" or not await self._never_called(org, endpoint):
+                    await (_patiently(ask) if until is None else self._in_time(ask, endpoint, until))
             except Refused as refused:
-                if asked == "dial" and until is not None and refused.kind in ("unavailable", "limited"):
+                if asked == "dial" and until is not None and (_not_yet(refused) or refused.kind == "limited"):
                     raise  # tried again: the server may still be away, the trunk in a rush
+                if asked == "refer" and isinstance(refused, Silent):
+                    raise  # it may have been sent
                 if asked == "dial":
                     await self._reports.refused(org, endpoint, refused.code)
                 elif asked == "refer":
                     await self._reports.not_referred(org, endpoint)
                 elif refused.kind not in ("not_found", "conflict"):  # it is over, or has gone on
                     raise
-        self._reports.called(endpoint)
         await self._edge.jobs.done(job, owner)
 
-    async def _in_time(self, ask: Callable[[], Awaitable[None]], until: int) -> None:
+    async def _in_time(self, ask: Callable[[], Awaitable[None]], endpoint: str, until: int) -> None:
+        """Calls somebody again, if by now it would not only startle them, and somebody is there."""
         if self._clock.now() >= until:
             raise Refused("conflict", "call.too_late", "by now it would only startle somebody")
+        rooms = await self._edge.reader.rows(ROOM, {"closed": False}, limit=PAGE)
+        if not any(endpoint in msgspec.convert(room["document"], Hearing).endpoints for room in rooms):
+            raise Refused("conflict", "call.no_room", "the conversation is over")
         await ask()
+
+    async def _never_called(self, org: str, endpoint: str) -> bool:
+        """Hung up before the call was made: no server will tell its end, but one that made it all the same is told."""
+        row = await self._edge.reader.row(ENDPOINT, (endpoint,))
+        never = row is not None and (await self._reports.desired()).waits_for_dial(row)
+        if never:
+            await self._reports.refused(org, endpoint, "hangup")
+        return never
 
     async def _ask(self, endpoint: str, asked: str, code: int) -> None:
         plane = self._plane
@@ -112,8 +126,8 @@ class Acts:
             return call.number
         if call.again:
             for _, fact in await self._facts(call.number_of):
-                if isinstance(fact, EndpointDialled) and fact.number:
-                    return fact.number
+                if isinstance(fact, EndpointDialled):
+                    return await self._number(fact)
             rows = await self._edge.reader.rows(IDENTITY, {"customer": call.customer})
             numbers = {str(row["handle"]) for row in rows if row["kind"] == "phone"}
             if len(numbers) == 1:  # of two it might be the wrong one
@@ -145,10 +159,15 @@ async def _patiently(ask: Callable[[], Awaitable[None]]) -> None:
         try:
             await ask()
             return
-        except Silent:
-            if left == 1:
+        except Refused as refused:
+            if left == 1 or not _not_yet(refused):
                 raise
             await asyncio.sleep(PAUSE)
+
+
+def _not_yet(refused: Refused) -> bool:
+    """The server is away, or has just come and does not know its trunks."""
+    return isinstance(refused, Silent) or refused.code == "media.unknown_trunk"
 
 
 def _nobody() -> Refused:

@@ -8,6 +8,7 @@ with it, and whoever called may be called back.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from collections.abc import Callable, Iterable
 from contextlib import aclosing
@@ -21,7 +22,7 @@ from guichet.kit.errors import Refused
 from guichet.leader.loop import Committed
 from guichet.media.plane import Event, Gap, Hearing, MediaPlane, Position, Room, Silent, State
 from guichet.media.recordings import Recordings
-from guichet.media.reports import Reports
+from guichet.media.reports import Desired, Reports
 from guichet.media.tables import ENDPOINT, POSITION, ROOM
 from guichet.media.trunks import all_trunks
 from guichet.store.port import Row
@@ -62,6 +63,8 @@ class Link:
         self._missed = False
         self._seen = False
         """Whether the two have agreed since this process began: what is lost now is lost now."""
+        self._lost = False
+        """So it is: the server is another one, or has forgotten."""
 
     def committed(self, committed: Committed) -> None:
         """Collects what changed; the rooms of one commit go out together."""
@@ -69,10 +72,7 @@ class Link:
             if change.table is ROOM and change.values is not None and change.values.get("rev"):
                 self._desire([_room({"room": change.key[0], **change.values})])
             elif change.table is ENDPOINT:
-                endpoint = str(change.key[0])
-                self._reports.know(endpoint, None if change.deleted else change.org)
-                if change.values is not None and change.values.get("again"):
-                    self._reports.calling(endpoint)
+                self._reports.know(str(change.key[0]), None if change.deleted else change.org)
             elif change.table.name == "config" and change.key[1] in ("trunk", "number"):
                 self.refresh_trunks()
 
@@ -152,12 +152,13 @@ class Link:
         gone_since: float | None = None
         while True:
             try:
+                before = await self._reports.desired()
                 state = await self._plane.state()
                 gone_since = None
                 after = await self._agree(state)
                 self._recordings.look()
                 self.condition = "up"
-                await self._take_events(after)
+                await self._take_events(after, before, state)
             except Silent:
                 now = self._edge.clock.monotonic()
                 gone_since = now if gone_since is None else gone_since
@@ -165,7 +166,7 @@ class Link:
                     log.warning("the media server does not answer")
                     self.condition = "down"
                 if now - gone_since > (PATIENCE if self.condition == "down" else STARTING):
-                    await self._reports.lost(await self._endpoints(), seen=self._seen)
+                    await self._reports.lost(await self._reports.desired(), seen=self._seen)
             except Gap as gap:
                 log.warning("events of the media server were missed")
                 self._missed, self._position = True, gap.kept
@@ -184,10 +185,9 @@ class Link:
         self._desire([await self._closed(room) for room in strange])
         known = self._position or await self._known()
         restarted = known is None or known.epoch != state.epoch
-        await self._reports.agree(
-            await self._endpoints(), state, missed=restarted or self._missed, seen=self._seen
-        )
-        self._missed, self._seen = False, True
+        if restarted:
+            self._missed, self._lost = True, self._seen
+        await self._reports.agree(state)
         return Position(state.epoch, 0) if known is None or restarted else known
 
     async def _closed(self, there: Room) -> Room:
@@ -195,26 +195,38 @@ class Link:
         rev = max(there.rev + 1, cast("int", row["rev"]) if row is not None else 0)
         return Room(id=there.id, rev=rev, closed=True)
 
-    async def _endpoints(self) -> list[Row]:
-        return await self._edge.reader.rows(ENDPOINT, {}, limit=PAGE)
-
     async def _known(self) -> Position | None:
         row = await self._edge.reader.row(POSITION, ("media",))
         return Position(str(row["epoch"]), cast("int", row["seq"])) if row is not None else None
 
-    async def _take_events(self, after: Position) -> None:
+    async def _take_events(self, after: Position, before: Desired, state: State) -> None:
         async with aclosing(self._plane.events(after)) as events:
+            concluded = after.seq >= state.seq
+            if concluded:
+                await self._conclude(before, state)
             async for event in events:
                 await self._take(event)
                 self._position = Position(event.epoch, event.seq)
+                if not concluded and event.seq >= state.seq:
+                    concluded = True
+                    await self._conclude(before, state)
+
+    async def _conclude(self, before: Desired, state: State) -> None:
+        """All is known that was told up to this state."""
+        if self._missed:
+            await self._reports.conclude(before, state, seen=self._lost)
+        self._missed, self._lost, self._seen = False, False, True
 
     async def _take(self, event: Event) -> None:
         if event.kind == "recording_ready":
             self._recordings.look()
         elif event.kind == "recording_failed":
             await self._recordings.failed(event)
-        else:
-            await self._reports.take(event)
+        elif not await self._reports.take(event) and event.kind != "left":
+            with contextlib.suppress(
+                Refused
+            ):  # the log has done with a call that goes on: nobody else would end it
+                await self._plane.hang_up(event.endpoint)
         for listener in self.listeners:
             listener(event)
 

@@ -40,7 +40,7 @@ EndpointState = Literal["dialled", "offered", "ringing", "joined", "answered", "
 class Room(msgspec.Struct):
     """A room that was opened. `rev` 0: nothing was put yet; `set_at` by which fact (seq). `recordings`: by id, whether
     it is kept (else it failed, and what there is of it may still come). `again`: the last call that stands in for a
-    lost one of it."""
+    lost one of the customer's."""
 
     id: str
     org: str
@@ -187,10 +187,10 @@ class Media(Part):
         self.endpoints[fact.endpoint] = Endpoint(
             fact.endpoint, at.org, fact.client, "dialled", fact.trunk, fact.caller_id, again=fact.again
         )
-        room = self.place(fact.number_of) if fact.again else None
+        other = self.endpoints.get(fact.number_of)
+        room = self.place(fact.number_of) if fact.again and other is not None and other.incoming else None
         if room is not None:
             room.again = fact.endpoint
-        other = self.endpoints.get(fact.number_of)
         if other is not None and other.transfer is not None and other.transfer.id == fact.endpoint:
             other.transfer = msgspec.structs.replace(other.transfer, bridging=True)
             other.bridged, self._endpoint(fact.endpoint).bridged = fact.endpoint, other.id

@@ -192,6 +192,8 @@ class Endpoint(Document, frozen=True, kw_only=True):
     holding: bool = False
     """We put the far side on hold; the state "held" is the other way round."""
     incoming: bool = False
+    referring: str = ""
+    """The transfer whose outcome is awaited."""
 
     def __repr__(self) -> str:
         return f"Endpoint({self.id!r}, {self.kind}, {self.state})"

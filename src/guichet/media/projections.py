@@ -61,7 +61,7 @@ def show_dialled(part: Media, fact: EndpointDialled, at: At) -> Iterator[RowOp]:
         "trunk": fact.trunk,
         "state": "dialled",
     }
-    yield Insert(ENDPOINT, (fact.endpoint,), {**values, "again": fact.again, "since": at.t})
+    yield Insert(ENDPOINT, (fact.endpoint,), {**values, "since": at.t})
     yield _job(fact.endpoint, at.org, "dial", until=at.t + WORTH_IT if fact.again else None)
 
 
@@ -83,17 +83,17 @@ def do_asked(part: Media, fact: EndpointAsked, at: At) -> Iterator[RowOp]:
 @project(EndpointHoldWanted)
 def show_hold(part: Media, fact: EndpointHoldWanted, at: At) -> Iterator[RowOp]:
     yield Update(ENDPOINT, (fact.endpoint,), {"hold": fact.on})
-    yield _job(fact.endpoint, at.org, "hold", number=at.seq)
+    yield _job(fact.endpoint, at.org, "hold", name=str(at.seq))
 
 
 @project(EndpointTransferWanted)
 def show_transfer(part: Media, fact: EndpointTransferWanted, at: At) -> Iterator[RowOp]:
     yield Update(ENDPOINT, (fact.endpoint,), {"transfer": fact.transfer})
-    yield _job(fact.endpoint, at.org, "refer", number=at.seq)
+    yield _job(fact.endpoint, at.org, "refer", name=fact.transfer)
 
 
-@project(EndpointTransferred)
-def show_transferred(part: Media, fact: EndpointTransferred, at: At) -> Iterator[RowOp]:
+@project(EndpointReferred, EndpointTransferred)
+def show_transferred(part: Media, fact: EndpointReferred | EndpointTransferred, at: At) -> Iterator[RowOp]:
     yield Update(ENDPOINT, (fact.endpoint,), {"transfer": None})
 
 
@@ -140,9 +140,19 @@ def show_position(part: Media, fact: Heard, at: At) -> Iterator[RowOp]:
         yield Insert(POSITION, ("media",), {"epoch": fact.epoch, "seq": fact.seq})
 
 
+def job_key(endpoint: str, act: str, name: str = "") -> str:
+    """`name` tells two of one kind apart, which for most acts are one."""
+    return f"{endpoint}/{act}" + f"/{name}" * bool(name)
+
+
 def _job(
-    endpoint: str, org: str, act: str, *, code: int = 0, number: int = 0, until: Instant | None = None
+    endpoint: str, org: str, act: str, *, code: int = 0, name: str = "", until: Instant | None = None
 ) -> NewJob:
-    """`number` tells two of one kind apart, which for most acts are one."""
-    key = f"{endpoint}/{act}" + f"/{number}" * bool(number)
-    return NewJob(ACTS, key, {"org": org, "endpoint": endpoint, "act": act, "code": code, "until": until})
+    payload: dict[str, str | int | None] = {
+        "org": org,
+        "endpoint": endpoint,
+        "act": act,
+        "code": code,
+        "until": until,
+    }
+    return NewJob(ACTS, job_key(endpoint, act, name), payload)

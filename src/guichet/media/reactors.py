@@ -34,7 +34,9 @@ def bridge(part: Media, fact: EndpointReferred, now: Now) -> Iterator[Fact]:
     endpoint = part.endpoints.get(fact.endpoint)
     if endpoint is None or (transfer := endpoint.transfer) is None:
         return
-    if 200 <= fact.code < 300:
+    if part.customers.is_erased(transfer.customer):  # their number, and their key, are gone
+        yield EndpointTransferred(endpoint=endpoint.id, transfer=transfer.id, by="nobody")
+    elif 200 <= fact.code < 300:
         yield EndpointTransferred(endpoint=endpoint.id, transfer=transfer.id, by="carrier")
         yield from _hang_up(endpoint)
     else:
@@ -58,7 +60,11 @@ def connect(part: Media, fact: EndpointAnswered, now: Now) -> Iterator[Fact]:
         return
     yield EndpointTransferred(endpoint=first.id, transfer=called.id, by="us")
     pair = {"endpoints": [first.id, called.id], "hears": {first.id: [called.id], called.id: [first.id]}}
+    others = [part.endpoints.get(other) for other in room.document.get("endpoints", ())]
     yield RoomSet(room=room.id, rev=room.rev + 1, document=pair)
+    for other in others:  # telephones that nobody could hang up any more
+        if other is not None and other.trunk and other.id not in pair["hears"]:
+            yield from _hang_up(other)
 
 
 @reacts_to(EndpointLeft)
@@ -78,7 +84,11 @@ def part_ways(part: Media, fact: EndpointLeft, now: Now) -> Iterator[Fact]:
 def call_again(part: Media, fact: EndpointLeft, now: Now) -> Iterator[Fact]:
     """Whoever was cut off by a failure of ours is called again, once, and takes their old place in the room."""
     gone, room = part.endpoints.get(fact.endpoint), part.place(fact.endpoint)
-    if gone is None or room is None or fact.cause != LOST or not gone.talked or gone.again or gone.bridged:
+    if gone is None or room is None or fact.cause != LOST or not gone.talked or gone.again:
+        return
+    if "hang_up" in gone.asked or (
+        gone.bridged and gone.transfer is None
+    ):  # it was over, or not ours any more
         return
     trunk = part.accounts.directory.find(now.org, Trunk, gone.trunk)
     if trunk is None or not trunk.active or not trunk.call_again or part.customers.is_erased(room.customer):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
+from weakref import WeakValueDictionary
 
 import msgspec
 import structlog
@@ -16,6 +16,7 @@ from guichet.kit.ids import new_id
 from guichet.leader.registry import Actor, Command
 from guichet.media.commands import ReportEndpoint, ReportTrunk
 from guichet.media.plane import Endpoint, Event, MediaPlane, State
+from guichet.media.projections import ACTS, job_key
 from guichet.media.reactors import LOST
 from guichet.media.tables import ENDPOINT
 from guichet.media.trunks import org_of
@@ -32,10 +33,29 @@ AS_EVENTS: dict[str, tuple[str, ...]] = {
 """What must have happened to a call that is so; what is known already becomes no fact again."""
 NOBODYS = 404
 """SIP status for a call to nobody."""
+AT_ONCE = 100
+"""Losses reported side by side: the leader commits them together."""
+PAGE = 100_000
 PAUSE = 0.2
 """Seconds before a command is given again to a leader that did not take it."""
 
 log = structlog.get_logger(__name__)
+
+
+class Desired(NamedTuple):
+    """Rows of endpoints, and the keys of the acts that were not done when they were read."""
+
+    rows: list[Row]
+    undone: set[str]
+
+    def waits_for_dial(self, row: Row) -> bool:
+        """Whether the call is yet to be made; it ends by itself if it cannot be."""
+        return row["state"] == "dialled" and job_key(str(row["endpoint"]), "dial") in self.undone
+
+    def waits_for_transfer(self, row: Row, stands: Endpoint) -> bool:
+        """Whether what becomes of a transfer will still be told."""
+        transfer = str(row["transfer"])
+        return stands.referring == transfer or job_key(stands.id, "refer", transfer) in self.undone
 
 
 class Reports:
@@ -45,7 +65,7 @@ class Reports:
         self._plane = plane
         self._edge = edge
         self._orgs: dict[str, str] = {}
-        self._calling: set[str] = set()
+        self._orders: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def know(self, endpoint: str, org: str | None) -> None:
         """The endpoint belongs to this organisation; None: it is over."""
@@ -54,13 +74,14 @@ class Reports:
         else:
             self._orgs[endpoint] = org
 
-    def calling(self, endpoint: str) -> None:
-        """Somebody is to be called again, once the server is back: they are not lost before."""
-        self._calling.add(endpoint)
+    def order(self, endpoint: str) -> asyncio.Lock:
+        """Held by whoever reads what is desired of an endpoint and says it: one at a time."""
+        return self._orders.setdefault(endpoint, asyncio.Lock())
 
-    def called(self, endpoint: str) -> None:
-        """They were, or cannot be."""
-        self._calling.discard(endpoint)
+    async def desired(self) -> Desired:
+        """What is known of the endpoints now, and which acts are not done yet."""
+        undone = await self._edge.jobs.undone(ACTS)  # first: what is done after this is in the rows, or over
+        return Desired(await self._edge.reader.rows(ENDPOINT, {}, limit=PAGE), undone)
 
     async def take(self, event: Event) -> bool:
         """Gives the command that follows from an event, if any does, and waits for its commit. False: the log has
@@ -81,10 +102,10 @@ class Reports:
                     await self._plane.reject(event.endpoint, NOBODYS)
         return True
 
-    async def agree(self, rows: Sequence[Row], state: State, *, missed: bool, seen: bool) -> None:
-        """Makes the log know what stands there, and ends what the log does not want. `missed`: events were lost, so
-        what does not stand there any more must be concluded from that. `seen`: as in `lost`."""
+    async def agree(self, state: State) -> None:
+        """Makes the log know what stands there, and ends what the log does not want."""
         there = {endpoint.id: endpoint for endpoint in state.endpoints}
+        rows = (await self.desired()).rows  # whatever stands there was desired before it stood
         known = {str(row["endpoint"]) for row in rows}
         for row in rows:
             self.know(str(row["endpoint"]), str(row["org"]))
@@ -97,30 +118,39 @@ class Reports:
             if not wanted and endpoint.kind == "phone":
                 log.warning("a call that nobody wants is ended", endpoint=endpoint.id)
                 await self._plane.hang_up(endpoint.id)
-        for row in rows:
+            elif endpoint.state in ("answered", "held", "silent"):
+                await self._resume(endpoint)
+
+    async def conclude(self, before: Desired, state: State, *, seen: bool) -> None:
+        """Events were missed, those since are known: what was desired before this state and does not stand there is
+        over. `seen`: as in `lost`."""
+        there = {endpoint.id: endpoint for endpoint in state.endpoints}
+        for row in before.rows:
             stands = there.get(str(row["endpoint"]))
-            if stands is not None and stands.state in ("answered", "held"):
-                await self._resume(stands, row, missed=missed)
-        if missed:
-            await self.lost((row for row in rows if row["endpoint"] not in there), seen=seen)
+            if stands is not None and row["transfer"] and not before.waits_for_transfer(row, stands):
+                await self.not_referred(str(row["org"]), stands.id)
+        rest = [row for row in before.rows if row["endpoint"] not in there]
+        await self.lost(Desired(rest, before.undone), seen=seen)
 
-    async def _resume(self, endpoint: Endpoint, row: Row, *, missed: bool) -> None:
-        """What was desired of a call while one of the two was away."""
-        if endpoint.holding != bool(row["hold"]):
-            with contextlib.suppress(Refused):  # over, or refused by the far side: as told by an event
-                await self._plane.hold(endpoint.id, on=bool(row["hold"]))
-        if missed and row["transfer"]:
-            await self.not_referred(str(row["org"]), endpoint.id)
+    async def _resume(self, endpoint: Endpoint) -> None:
+        """Whether it is to be held, as desired while one of the two was away."""
+        async with self.order(endpoint.id):
+            row = await self._edge.reader.row(ENDPOINT, (endpoint.id,))
+            if row is not None and endpoint.holding != bool(row["hold"]):
+                with contextlib.suppress(Refused):  # over, or refused by the far side: as told by an event
+                    await self._plane.hold(endpoint.id, on=bool(row["hold"]))
 
-    async def lost(self, rows: Iterable[Row], *, seen: bool) -> None:
-        """These endpoints went down with their server. `seen`: just now; else some time while we were away ourselves,
-        and nobody who was in them waits any more."""
-        for row in rows:
-            endpoint = str(row["endpoint"])
-            if endpoint not in self._calling:
-                cause = LOST if seen else "missed"
-                report = ReportEndpoint(endpoint=endpoint, epoch="", seq=0, kind="left", cause=cause)
-                await self._submit(str(row["org"]), f"lost/{endpoint}", report)
+    async def lost(self, gone: Desired, *, seen: bool) -> None:
+        """These endpoints went down with their server; one whose call is yet to be made did not. `seen`: just now; else
+        some time while we were away ourselves, and nobody who was in them waits any more."""
+        rows = [row for row in gone.rows if not gone.waits_for_dial(row)]
+        for at in range(0, len(rows), AT_ONCE):
+            await asyncio.gather(*(self._lost(row, seen=seen) for row in rows[at : at + AT_ONCE]))
+
+    async def _lost(self, row: Row, *, seen: bool) -> None:
+        endpoint, cause = str(row["endpoint"]), LOST if seen else "missed"
+        report = ReportEndpoint(endpoint=endpoint, epoch="", seq=0, kind="left", cause=cause)
+        await self._submit(str(row["org"]), f"lost/{endpoint}", report)
 
     async def not_referred(self, org: str, endpoint: str) -> None:
         """The carrier was not asked to transfer a call, or its answer was missed."""

@@ -30,13 +30,12 @@ ENDPOINT = table(
         "codec": "text",
         "hold": "bool",
         "transfer": "text",
-        "again": "bool",
         "since": "int",
     },
     version=2,
 )
-"""Endpoints that are not over. `hold`: whether we want the far side on hold. `transfer`: the one under way.
-`again`: it stands in for a call that was lost."""
+"""Endpoints that are not over. `hold`: whether we want the far side on hold. `transfer`: the one of which
+the carrier has told nothing yet."""
 
 RECORDING = table(
     "recording",

@@ -98,6 +98,10 @@ class Jobs:
         sql = f"SELECT {_COLUMNS} FROM job WHERE dead = 1 ORDER BY id LIMIT ?"
         return _jobs(await self._side.read(sql, limit))
 
+    async def undone(self, queue: str) -> set[str]:
+        rows = await self._side.read("SELECT key FROM job WHERE queue = ? AND dead = 0", queue)
+        return {str(key) for (key,) in rows}
+
     async def revive(self, job_id: str) -> None:
         sql = "UPDATE job SET dead = 0, attempt = 0, owner = NULL, due = ? WHERE id = ? AND dead = 1"
         await self._side.write(sql, self._clock.now(), job_id)

@@ -289,6 +289,10 @@ class Jobs(Protocol):
 
     async def dead(self, limit: int = 100) -> list[Job]: ...
 
+    async def undone(self, queue: str) -> set[str]:
+        """The keys of all jobs of a queue that are not done and not dead."""
+        ...
+
     async def revive(self, job_id: str) -> None: ...
 
     async def wait(self, queues: Sequence[str], timeout: float) -> None:

@@ -17,13 +17,12 @@ from pathlib import Path
 from typing import Literal
 
 import msgspec
-import numpy as np
 
 from guichet.kit.clock import Clock
 from guichet.kit.errors import Refused, invalid
 from guichet.kit.tasks import Supervisor
+from guichet.media.drivers.fake_audio import FakeAudio, mix
 from guichet.media.plane import (
-    FRAME_BYTES,
     AudioSocket,
     Dial,
     Endpoint,
@@ -38,9 +37,6 @@ from guichet.media.plane import (
 )
 
 TICK = 0.02
-QUEUED = 100
-"""Frames that a socket may be ahead, and that one who does not listen keeps."""
-SILENCE = bytes(FRAME_BYTES)
 
 
 class FakeMedia:
@@ -58,7 +54,7 @@ class FakeMedia:
         self.known_trunks: dict[str, Trunk] = {}
         self._rev = 0
         self._plays: dict[tuple[str, str], Play] = {}
-        self._sockets: dict[str, _Audio] = {}
+        self._sockets: dict[str, FakeAudio] = {}
         self._acts: set[tuple[str, str]] = set()
         self.picks_up = False
         """Whether whoever is called answers at once."""
@@ -114,7 +110,7 @@ class FakeMedia:
             return
         trunk = self.known_trunks.get(call.trunk)
         if trunk is None:
-            raise Refused("not_found", "media.not_found", "there is no such trunk", field="trunk")
+            raise Refused("not_found", "media.unknown_trunk", "there is no such trunk")
         if not any(call.number.startswith(prefix) for prefix in trunk.countries):
             remedy = "the trunk may not call there: add its prefix"
             raise Refused("forbidden", "media.country", remedy, field="countries")
@@ -167,6 +163,7 @@ class FakeMedia:
 
     async def refer(self, endpoint: str, act: str, number: str) -> None:
         if self._once(endpoint, act):
+            self.endpoints[endpoint] = msgspec.structs.replace(self.endpoints[endpoint], referring=act)
             self.referred.append((endpoint, act, number))
 
     async def digits(
@@ -214,7 +211,7 @@ class FakeMedia:
         self._there()
         if endpoint in self.endpoints:
             raise Refused("conflict", "media.exists", "there is an endpoint with this id", field="endpoint")
-        socket = self._sockets[endpoint] = _Audio()
+        socket = self._sockets[endpoint] = FakeAudio()
         self.endpoints[endpoint] = Endpoint(id=endpoint, kind="socket", state="connected")
         self._emit("connected", endpoint)
         try:
@@ -253,6 +250,7 @@ class FakeMedia:
 
     def far_refers(self, endpoint: str, act: str, code: int) -> None:
         """What became of the transfer that they were asked for."""
+        self.endpoints[endpoint] = msgspec.structs.replace(self.endpoints[endpoint], referring="")
         self._emit("referred", endpoint, act=act, code=code)
 
     def far_hangs_up(self, endpoint: str, code: int = 0) -> None:
@@ -293,10 +291,11 @@ class FakeMedia:
                 self._over(ident)
             self.rooms.clear()
 
-    def comes_back(self) -> None:
+    def comes_back(self, *, restarted: bool = True) -> None:
         """It is reachable again."""
         self._away = False
-        self.restarts()
+        if restarted:
+            self.restarts()
 
     # -- inside ----------------------------------------------------------------------------------------------
 
@@ -357,43 +356,4 @@ class FakeMedia:
             rooms = [room for room in self.rooms.values() if not room.closed]
             hears = {e: room.hears.get(e, []) for room in rooms for e in room.endpoints}
             for ident, socket in self._sockets.items():
-                socket.give(_mix([said[source] for source in hears.get(ident, []) if source in said]))
-
-
-class _Audio:
-    """`AudioSocket` of the fake."""
-
-    def __init__(self) -> None:
-        self._out: deque[bytes] = deque(maxlen=QUEUED)
-        self._in: asyncio.Queue[bytes | None] = asyncio.Queue()
-
-    async def say(self, frame: bytes) -> None:
-        self._out.extend(frame[at : at + FRAME_BYTES] for at in range(0, len(frame), FRAME_BYTES))
-
-    async def clear(self) -> None:
-        self._out.clear()
-
-    async def hear(self) -> bytes:
-        frame = await self._in.get()
-        if frame is None:
-            self._in.put_nowait(None)
-            raise EOFError
-        return frame
-
-    def next(self) -> bytes:
-        return self._out.popleft() if self._out else SILENCE
-
-    def give(self, frame: bytes) -> None:
-        if self._in.qsize() >= QUEUED:
-            self._in.get_nowait()
-        self._in.put_nowait(frame)
-
-    def over(self) -> None:
-        self._in.put_nowait(None)
-
-
-def _mix(frames: list[bytes]) -> bytes:
-    if not frames:
-        return SILENCE
-    total = sum(np.frombuffer(frame, "<i2").astype(np.int32) for frame in frames)
-    return np.clip(total, -32_768, 32_767).astype("<i2").tobytes()
+                socket.give(mix([said[source] for source in hears.get(ident, []) if source in said]))
