@@ -259,6 +259,9 @@ func TestTransferOut(t *testing.T) {
 	}
 	tell("100 Trying", "active")
 	h.none(protocol.Referred)
+	if all := h.s.Endpoints(); len(all) != 1 || all[0].Referring != "t1" {
+		t.Errorf("the state does not show the transfer: %+v", all)
+	}
 	tell("486 Busy Here", "terminated;reason=noresource")
 	if e := h.wait(protocol.Referred, id); e.Act != "t1" || e.Code != 486 {
 		t.Errorf("referred %+v", e)
