@@ -223,9 +223,8 @@ class Link:
         elif event.kind == "recording_failed":
             await self._recordings.failed(event)
         elif not await self._reports.take(event) and event.kind != "left":
-            with contextlib.suppress(
-                Refused
-            ):  # the log has done with a call that goes on: nobody else would end it
+            # The log has done with a call that goes on: nobody else would end it.
+            with contextlib.suppress(Refused):
                 await self._plane.hang_up(event.endpoint)
         for listener in self.listeners:
             listener(event)
