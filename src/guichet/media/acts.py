@@ -68,10 +68,15 @@ class Acts:
         """Calls somebody again, if by now it would not only startle them, and somebody is there."""
         if self._clock.now() >= until:
             raise Refused("conflict", "call.too_late", "by now it would only startle somebody")
-        rooms = await self._edge.reader.rows(ROOM, {"closed": False}, limit=PAGE)
-        if not any(endpoint in msgspec.convert(room["document"], Hearing).endpoints for room in rooms):
+        if not await self._has_a_place(endpoint):
             raise Refused("conflict", "call.no_room", "the conversation is over")
         await ask()
+        if not await self._has_a_place(endpoint):  # it ended in this moment
+            await self._plane.hang_up(endpoint)
+
+    async def _has_a_place(self, endpoint: str) -> bool:
+        rooms = await self._edge.reader.rows(ROOM, {"closed": False}, limit=PAGE)
+        return any(endpoint in msgspec.convert(room["document"], Hearing).endpoints for room in rooms)
 
     async def _never_called(self, org: str, endpoint: str) -> bool:
         """Hung up before the call was made: no server will tell its end, but one that made it all the same is told."""
