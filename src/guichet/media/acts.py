@@ -18,7 +18,7 @@ from guichet.kit.clock import SteadyClock
 from guichet.kit.errors import Refused
 from guichet.media.plane import Dial, Hearing, MediaPlane, Silent
 from guichet.media.projections import ACTS
-from guichet.media.reports import PAGE, Reports
+from guichet.media.reports import Desired, Reports
 from guichet.media.tables import ENDPOINT, ROOM
 from guichet.media.trunks import trunk_id
 from guichet.store.port import Job
@@ -75,16 +75,23 @@ class Acts:
             await self._plane.hang_up(endpoint)
 
     async def _has_a_place(self, endpoint: str) -> bool:
-        rooms = await self._edge.reader.rows(ROOM, {"closed": False}, limit=PAGE)
+        """In an open room of whoever is called; what is over needs none."""
+        row = await self._edge.reader.row(ENDPOINT, (endpoint,))
+        if row is None:
+            return True
+        customer = str(row["party"]).partition(":")[2]
+        rooms = await self._edge.reader.rows(ROOM, {"customer": customer, "closed": False})
         return any(endpoint in msgspec.convert(room["document"], Hearing).endpoints for room in rooms)
 
     async def _never_called(self, org: str, endpoint: str) -> bool:
         """Hung up before the call was made: no server will tell its end, but one that made it all the same is told."""
         row = await self._edge.reader.row(ENDPOINT, (endpoint,))
-        never = row is not None and (await self._reports.desired()).waits_for_dial(row)
-        if never:
-            await self._reports.refused(org, endpoint, "hangup")
-        return never
+        if row is None or row["state"] != "dialled":  # as most are: no need to look at the jobs
+            return False
+        if not Desired([row], await self._edge.jobs.undone(ACTS)).waits_for_dial(row):
+            return False
+        await self._reports.refused(org, endpoint, "hangup")
+        return True
 
     async def _ask(self, endpoint: str, asked: str, code: int) -> None:
         plane = self._plane

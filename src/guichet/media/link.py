@@ -150,6 +150,7 @@ class Link:
     async def follow(self) -> None:
         """Agrees with the server, then takes in what happens; again whenever the line was cut."""
         gone_since: float | None = None
+        before = Desired([], set())
         while True:
             try:
                 before = await self._reports.desired()
@@ -166,7 +167,7 @@ class Link:
                     log.warning("the media server does not answer")
                     self.condition = "down"
                 if now - gone_since > (PATIENCE if self.condition == "down" else STARTING):
-                    await self._reports.lost(await self._reports.desired(), seen=self._seen)
+                    await self._reports.lost(before, seen=self._seen)
             except Gap as gap:
                 log.warning("events of the media server were missed")
                 self._missed, self._position = True, gap.kept

@@ -21,22 +21,18 @@ import structlog
 from guichet.channels.base import Edge
 from guichet.kit.errors import Refused
 from guichet.kit.ids import Ident
-from guichet.leader.registry import Actor, Command
 from guichet.media.commands import KeepRecording, Natural, Word
 from guichet.media.plane import Event
 from guichet.media.tables import RECORDING, ROOM
+from guichet.media.telling import PASSES, tell
 from guichet.store.port import Row
 
 CHUNK = 256 * 1024
 AT_ONCE = 2
 """Recordings that are taken over side by side."""
-PAUSE = 0.2
-"""Seconds before a command is given again to a leader that did not take it."""
 FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
 """Seconds after which a recording is tried again for which there was no room, doubled each time."""
 SIDECAR, RAW, SOUND = ".json", ".raw", (".ogg", ".wav")
-WAITS = ("unavailable", "limited")
-"""Kinds of refusal that pass."""
 LOST = "lost"
 """Folder in the spool for what belongs to nobody."""
 MOST_LOST = 200
@@ -179,7 +175,7 @@ class Recordings:
         except Refused as refused:
             if refused.code == "customer.erased":  # and so is this
                 return
-            if refused.kind in WAITS:
+            if refused.kind in PASSES:
                 raise
             raise Odd(refused.code) from refused
         if failed and not found.failed:
@@ -188,15 +184,7 @@ class Recordings:
     async def _submit(self, room: Row, kept: KeepRecording) -> None:
         """Until the leader has taken it. Raises Refused."""
         key = f"recording/{kept.recording}/{'failed' if kept.failed else 'kept'}"
-        command = Command("keep_recording", key, Actor("system", "media", str(room["org"])), kept)
-        while True:
-            try:
-                await self._edge.submit(command)
-                return
-            except Refused as refused:
-                if refused.kind not in WAITS:
-                    raise
-                await asyncio.sleep(PAUSE)
+        await tell(self._edge, str(room["org"]), "keep_recording", key, kept)
 
     # -- the folder, in a thread ---------------------------------------------------------------------------
 

@@ -13,12 +13,12 @@ import structlog
 from guichet.channels.base import Edge
 from guichet.kit.errors import Refused
 from guichet.kit.ids import new_id
-from guichet.leader.registry import Actor, Command
 from guichet.media.commands import ReportEndpoint, ReportTrunk
 from guichet.media.plane import Endpoint, Event, MediaPlane, State
 from guichet.media.projections import ACTS, job_key
 from guichet.media.reactors import LOST
 from guichet.media.tables import ENDPOINT
+from guichet.media.telling import tell
 from guichet.media.trunks import org_of
 from guichet.store.port import Row
 
@@ -36,8 +36,6 @@ NOBODYS = 404
 AT_ONCE = 100
 """Losses reported side by side: the leader commits them together."""
 PAGE = 100_000
-PAUSE = 0.2
-"""Seconds before a command is given again to a leader that did not take it."""
 
 log = structlog.get_logger(__name__)
 
@@ -81,7 +79,10 @@ class Reports:
     async def desired(self) -> Desired:
         """What is known of the endpoints now, and which acts are not done yet."""
         undone = await self._edge.jobs.undone(ACTS)  # first: what is done after this is in the rows, or over
-        return Desired(await self._edge.reader.rows(ENDPOINT, {}, limit=PAGE), undone)
+        return Desired(await self._rows(), undone)
+
+    async def _rows(self) -> list[Row]:
+        return await self._edge.reader.rows(ENDPOINT, {}, limit=PAGE)
 
     async def take(self, event: Event) -> bool:
         """Gives the command that follows from an event, if any does, and waits for its commit. False: the log has
@@ -105,7 +106,7 @@ class Reports:
     async def agree(self, state: State) -> None:
         """Makes the log know what stands there, and ends what the log does not want."""
         there = {endpoint.id: endpoint for endpoint in state.endpoints}
-        rows = (await self.desired()).rows  # whatever stands there was desired before it stood
+        rows = await self._rows()  # after the state: whatever stands there was desired before it stood
         known = {str(row["endpoint"]) for row in rows}
         for row in rows:
             self.know(str(row["endpoint"]), str(row["org"]))
@@ -173,15 +174,11 @@ class Reports:
     async def _submit(self, org: str, key: str, payload: msgspec.Struct) -> dict[str, Any]:
         """Until the leader has taken it: an event that is let go is a call that never ends."""
         name = "report_trunk" if isinstance(payload, ReportTrunk) else "report_endpoint"
-        command = Command(name, key, Actor("system", "media", org), payload)
-        while True:
-            try:
-                return await self._edge.submit(command)
-            except Refused as refused:
-                if refused.kind not in ("unavailable", "limited"):
-                    log.warning("an event was refused", code=refused.code)
-                    return {}
-                await asyncio.sleep(PAUSE)
+        try:
+            return await tell(self._edge, org, name, key, payload)
+        except Refused as refused:
+            log.warning("an event was refused", code=refused.code)
+            return {}
 
 
 def _key(event: Event) -> str:
