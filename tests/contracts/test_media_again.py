@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
 
-from guichet.kit.clock import MINUTE, SystemClock
-from guichet.kit.tasks import Supervisor
+from guichet.kit.clock import MINUTE
 from guichet.media.drivers.fake import FakeMedia
 from guichet.media.tables import ENDPOINT
 from guichet.server.checking import check_log
 from guichet.server.settings import ProcessSettings
-from tests.contracts.test_media_link import CUSTOMER, NUMBER, ORG, Voice
-from tests.contracts.test_media_transfers import (
+from tests.support.clocks import WrongClock
+from tests.support.voice import (
     CALLER,
+    CUSTOMER,
+    NUMBER,
+    ORG,
     TARGET,
+    Voice,
     document,
     in_the_room,
     talking,
     with_an_agent,
 )
-from tests.support.clocks import WrongClock
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.contract
@@ -30,34 +29,12 @@ pytestmark = pytest.mark.contract
 CALL_AGAIN = "call-again"
 
 
-@pytest.fixture
-async def media() -> AsyncIterator[FakeMedia]:
-    tasks = Supervisor()
-    yield FakeMedia(SystemClock(), tasks)
-    await tasks.close()
-
-
-@pytest.fixture
-def settings(tmp_path: Path, database: str) -> ProcessSettings:
-    return ProcessSettings(data_dir=tmp_path, smtp_port=0, port=0, database_url=database)
-
-
-@pytest.fixture
-async def voice(settings: ProcessSettings, media: FakeMedia) -> AsyncIterator[Voice]:
-    async with Voice.running(settings, media) as running:
-        await running.found()
-        await wait_until(lambda: "org.carrier" in media.known_trunks, "the trunk is known")
-        yield running
-    assert not await check_log(settings, compare=True)
-
-
 async def test_whoever_we_called_is_called_again_after_a_loss(voice: Voice) -> None:
     await talking(voice)
     voice.media.goes(forgetting=True)
     await voice.until_state("call", "over")
-    assert (await voice.row(ENDPOINT, CALL_AGAIN) or {})[
-        "state"
-    ] == "dialled"  # and it stays so while we wait
+    waits = await voice.row(ENDPOINT, CALL_AGAIN) or {}
+    assert waits["state"] == "dialled"  # and it stays so while we wait
     voice.media.comes_back()
     await wait_until(lambda: CALL_AGAIN in voice.media.endpoints, "they are called again")
     assert voice.media.endpoints[CALL_AGAIN].to == NUMBER

@@ -2,110 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from pathlib import Path
-
-import msgspec
 import pytest
 
-from guichet.kit.clock import Clock, SystemClock
+from guichet.kit.clock import SystemClock
 from guichet.kit.errors import Refused
-from guichet.kit.ids import new_id
 from guichet.kit.tasks import Supervisor
-from guichet.leader.registry import COMMANDS, Actor, Command
 from guichet.media.drivers.fake import FakeMedia
 from guichet.media.plane import Room
-from guichet.media.tables import ENDPOINT, RECORDING, ROOM, TRUNK
+from guichet.media.tables import RECORDING, ROOM, TRUNK
 from guichet.server.checking import check_log
-from guichet.server.node import Node
 from guichet.server.settings import ProcessSettings
-from guichet.store.port import Row
-from guichet.store.rows import Table
-from tests.support.patience import never_busy
+from tests.support.voice import CUSTOMER, NUMBER, Voice
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.contract
-
-ORG = "org"
-CUSTOMER = "c1"
-NUMBER = "+33199001234"
-
-
-class Voice:
-    """A node that is linked to a media server of the test's own."""
-
-    def __init__(self, node: Node, media: FakeMedia) -> None:
-        self.node = node
-        self.media = media
-
-    @classmethod
-    @asynccontextmanager
-    async def running(
-        cls, settings: ProcessSettings, media: FakeMedia, clock: Clock | None = None
-    ) -> AsyncIterator[Voice]:
-        node = await Node.open(settings, clock, plane=media)
-        never_busy(node)
-        try:
-            node.work()
-            voice = cls(node, media)
-            link = node.media
-            assert link is not None
-            await wait_until(lambda: link.condition == "up", "the link is up")
-            yield voice
-        finally:
-            await node.close()
-
-    async def do(
-        self, name: str, /, *, org: str = ORG, actor: str = "system", **fields: object
-    ) -> dict[str, object]:
-        payload = msgspec.convert(fields, COMMANDS[name].payload)
-        return await self.node.submit(Command(name, new_id(), Actor(actor, "test", org), payload))  # type: ignore[arg-type]
-
-    async def row(self, table: Table, key: str) -> Row | None:
-        return await self.node.store.reader.row(table, (key,))
-
-    async def found(self) -> None:
-        await self.do(
-            "found_organisation", organisation=ORG, name="Lune", administrator="admin",
-            administrator_name="Anne Admin", email="admin@lune.example",
-        )  # fmt: skip
-        trunk = {"name": "Carrier", "peer": "192.0.2.1:5060", "allow": ["192.0.2.0/24"], "countries": ["+33"]}
-        await self.do("set_config", kind="trunk", id="carrier", value=trunk, expected_version=0)
-        await self.node.store.keys.ensure(CUSTOMER)
-        await self.do("register_customer", customer=CUSTOMER, client="own", language="fr", anonymous=True)
-
-    async def room(self, ident: str = "room") -> None:
-        await self.do("open_room", room=ident, customer=CUSTOMER)
-
-    async def rooms(self) -> dict[str, Room]:
-        return {room.id: room for room in (await self.media.state()).rooms}
-
-    async def until_state(self, endpoint: str, state: str) -> None:
-        async def reached() -> bool:
-            row = await self.row(ENDPOINT, endpoint)
-            return (row["state"] if row is not None else "over") == state
-
-        await wait_until(reached, f"{endpoint} is {state}")
-
-
-@pytest.fixture
-async def media() -> AsyncIterator[FakeMedia]:
-    tasks = Supervisor()
-    yield FakeMedia(SystemClock(), tasks)
-    await tasks.close()
-
-
-@pytest.fixture
-def settings(tmp_path: Path, database: str) -> ProcessSettings:
-    return ProcessSettings(data_dir=tmp_path, smtp_port=0, port=0, database_url=database)
-
-
-@pytest.fixture
-async def voice(settings: ProcessSettings, media: FakeMedia) -> AsyncIterator[Voice]:
-    async with Voice.running(settings, media) as running:
-        await running.found()
-        yield running
 
 
 async def test_a_room_is_put_as_it_is_desired(voice: Voice) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,10 +14,8 @@ from structlog.testing import capture_logs
 from guichet.events.base import Fact
 from guichet.events.media import EndpointAnswered, EndpointLeft, RecordingFailed, RecordingKept
 from guichet.kit import faults
-from guichet.kit.clock import SystemClock
 from guichet.kit.errors import Refused
 from guichet.kit.ids import random_bytes
-from guichet.kit.tasks import Supervisor
 from guichet.leader.loop import BEFORE_COMMIT
 from guichet.media import recordings
 from guichet.media.drivers.fake import FakeMedia
@@ -26,26 +24,14 @@ from guichet.server.settings import ProcessSettings
 from guichet.store.points import BLOB_WRITTEN
 from guichet.store.port import Row
 from guichet.store.trouble import Full
-from tests.contracts.test_media_link import CUSTOMER, Voice
 from tests.support.log import facts_of
+from tests.support.voice import CUSTOMER, Voice
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.contract
 
 LONG = 200 * 1024 * 1024
 """Bytes: nine hours of a call at 48 kbit/s."""
-
-
-@pytest.fixture
-async def media() -> AsyncIterator[FakeMedia]:
-    tasks = Supervisor()
-    yield FakeMedia(SystemClock(), tasks)
-    await tasks.close()
-
-
-@pytest.fixture
-def settings(tmp_path: Path, database: str) -> ProcessSettings:
-    return ProcessSettings(data_dir=tmp_path, smtp_port=0, port=0, database_url=database)
 
 
 @pytest.fixture
@@ -56,11 +42,9 @@ def spool(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def voice(settings: ProcessSettings, media: FakeMedia) -> AsyncIterator[Voice]:
-    async with Voice.running(settings, media) as running:
-        await running.found()
-        await running.room()
-        yield running
+async def voice(voice: Voice) -> Voice:
+    await voice.room()
+    return voice
 
 
 @contextmanager
@@ -303,7 +287,7 @@ async def test_what_cannot_be_kept_is_put_aside(
 
 
 async def test_an_erased_customers_is_deleted(voice: Voice, spool: Path) -> None:
-    await voice.node.store.keys.destroy(CUSTOMER)
+    await voice.erased()
     voice.media.records(spool, "room", "r1", b"OggS", 1)
     await wait_until(lambda: not (spool / "r1.json").exists(), "it is gone")
     assert names(spool) == set()

@@ -17,7 +17,7 @@ from guichet.media.plane import Event, Room, Trunk
 from guichet.media.tables import ENDPOINT, TRUNK
 from guichet.server.node import Node
 from guichet.server.settings import ProcessSettings
-from tests.contracts.test_media_link import CUSTOMER, NUMBER, Voice
+from tests.support.voice import CUSTOMER, NUMBER, Voice
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.contract
@@ -55,14 +55,6 @@ async def media() -> AsyncIterator[Picky]:
     tasks = Supervisor()
     yield Picky(SystemClock(), tasks)
     await tasks.close()
-
-
-@pytest.fixture
-async def voice(tmp_path: Path, database: str, media: Picky) -> AsyncIterator[Voice]:
-    settings = ProcessSettings(data_dir=tmp_path, smtp_port=0, port=0, database_url=database)
-    async with Voice.running(settings, media) as running:
-        await running.found()
-        yield running
 
 
 async def test_a_trunk_that_cannot_be_had_holds_up_no_other(voice: Voice) -> None:

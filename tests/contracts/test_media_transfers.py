@@ -2,94 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-from typing import Any
-
-import msgspec
 import pytest
 
 from guichet.events.base import decode
 from guichet.events.media import EndpointTransferred
-from guichet.kit.clock import SystemClock
 from guichet.kit.errors import Refused
-from guichet.kit.ids import new_id
-from guichet.kit.tasks import Supervisor
-from guichet.leader.registry import COMMANDS, Actor, Command
 from guichet.media.drivers.fake import FakeMedia
-from guichet.media.tables import ENDPOINT, ROOM
-from guichet.server.checking import check_log
+from guichet.media.tables import ENDPOINT
 from guichet.server.settings import ProcessSettings
-from tests.contracts.test_media_link import CUSTOMER, NUMBER, ORG, Voice
+from tests.support.voice import CALLER, CUSTOMER, NUMBER, TARGET, Voice, document, in_the_room, talking
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.contract
-
-CALLER = "+33611000000"
-TARGET = "+33199000042"
-
-
-@pytest.fixture
-async def media() -> AsyncIterator[FakeMedia]:
-    tasks = Supervisor()
-    yield FakeMedia(SystemClock(), tasks)
-    await tasks.close()
-
-
-@pytest.fixture
-def settings(tmp_path: Path, database: str) -> ProcessSettings:
-    return ProcessSettings(data_dir=tmp_path, smtp_port=0, port=0, database_url=database)
-
-
-@pytest.fixture
-async def voice(settings: ProcessSettings, media: FakeMedia) -> AsyncIterator[Voice]:
-    async with Voice.running(settings, media) as running:
-        await running.found()
-        await wait_until(lambda: "org.carrier" in media.known_trunks, "the trunk is known")
-        yield running
-    assert not await check_log(settings, compare=True)
-
-
-async def talking(voice: Voice, endpoint: str = "call") -> str:
-    """Somebody was called, answered, and talks to an agent in the room."""
-    await voice.room()
-    await voice.do("dial_endpoint", endpoint=endpoint, customer=CUSTOMER, trunk="carrier", number=NUMBER)
-    await wait_until(lambda: endpoint in voice.media.endpoints, "it is dialled")
-    voice.media.far_answers(endpoint)
-    await voice.until_state(endpoint, "answered")
-    await with_an_agent(voice, endpoint)
-    return endpoint
-
-
-async def with_an_agent(voice: Voice, endpoint: str) -> None:
-    talk = {
-        "endpoints": [endpoint, "agent"],
-        "hears": {endpoint: ["agent"], "agent": [endpoint]},
-        "recording": {"id": "r1", "left": [endpoint], "right": ["agent"]},
-        "video": [{"from": "agent", "kind": "camera", "to": endpoint}],
-    }
-    await voice.do("set_rooms", rooms={"room": talk})
-
-
-async def document(voice: Voice) -> dict[str, Any]:
-    row = await voice.row(ROOM, "room")
-    assert row is not None
-    found = row["document"]
-    assert isinstance(found, dict)
-    return found
 
 
 async def outcomes(voice: Voice) -> list[str]:
     entries = await voice.node.store.reader.entries(0, 0, 1_000)
     facts = [decode(e.type, e.type_version, e.data) for e in entries if e.type == "endpoint.transferred"]
     return [fact.by for fact in facts if isinstance(fact, EndpointTransferred)]
-
-
-async def in_the_room(voice: Voice, *endpoints: str) -> None:
-    async def there() -> bool:
-        return (await document(voice)).get("endpoints") == list(endpoints)
-
-    await wait_until(there, f"{endpoints} are in the room")
 
 
 # -- hold ------------------------------------------------------------------------------------------------
@@ -237,13 +167,7 @@ async def test_a_transfer_asked_for_while_the_server_is_away_is_made_once(voice:
 async def test_a_customer_who_is_erased_meanwhile_is_transferred_nowhere(voice: Voice) -> None:
     call = await talking(voice)
     await transfer(voice, call)
-    erase = msgspec.convert({"customer": CUSTOMER}, COMMANDS["erase_customer"].payload)
-    await voice.node.submit(Command("erase_customer", new_id(), Actor("agent", "admin", ORG), erase))
-
-    async def destroyed() -> bool:
-        return not await voice.node.store.keys.get([CUSTOMER])
-
-    await wait_until(destroyed, "the key is destroyed")
+    await voice.erased()
     voice.media.far_refers(call, "t1", 405)
 
     async def nobody() -> bool:

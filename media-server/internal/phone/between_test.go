@@ -82,9 +82,7 @@ func (h *house) edit(change func(*record)) {
 func TestAnAnswerIsSavedBeforeItIsSaid(t *testing.T) {
 	t.Parallel()
 	h, p, slow := newSlowHouse(t)
-	d := p.call("+33170000000")
-	d.send("INVITE", p.sdp(1))
-	id := h.wait(protocol.Offered, "").Endpoint
+	d, id := h.offered(p)
 	h.do(h.s.Answer(id))
 	<-slow.saving
 	early := p.came("200 INVITE", 50*time.Millisecond)
@@ -150,9 +148,7 @@ func TestAnAnswerThatNeverWentOutIsSaid(t *testing.T) {
 func TestAnAnswerThatNobodyTakesEnds(t *testing.T) {
 	t.Parallel()
 	h, p := newTrunkHouse(t)
-	d := p.call("+33170000000")
-	d.send("INVITE", p.sdp(1))
-	id := h.wait(protocol.Offered, "").Endpoint
+	_, id := h.offered(p)
 	h.do(h.s.Answer(id))
 	p.expect("200 INVITE")
 	h.crash()
@@ -167,9 +163,7 @@ func TestAnAnswerThatNobodyTakesEnds(t *testing.T) {
 func TestAnAnswerIsTakenBeforeWeHangUp(t *testing.T) {
 	t.Parallel()
 	h, p := newTrunkHouse(t)
-	d := p.call("+33170000000")
-	d.send("INVITE", p.sdp(1))
-	id := h.wait(protocol.Offered, "").Endpoint
+	d, id := h.offered(p)
 	h.do(h.s.Answer(id))
 	p.expect("200 INVITE")
 	h.do(h.s.HangUp(id, protocol.Ending{}))
@@ -225,9 +219,7 @@ func TestACallerOverTCPIsAskedWhetherTheCallStands(t *testing.T) {
 		h := newHouse(t)
 		p := newPeer(t, "tcp", h.s, nil)
 		h.put(trunkTo(p))
-		d := p.call("+33170000000")
-		d.send("INVITE", p.sdp(1))
-		id := h.wait(protocol.Offered, "").Endpoint
+		d, id := h.offered(p)
 		h.do(h.s.Answer(id))
 		d.taken(p.expect("200 INVITE"))
 		h.crash()

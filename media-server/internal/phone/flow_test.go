@@ -108,9 +108,7 @@ func TestSecondForkIsHungUp(t *testing.T) {
 func TestNoAckEndsTheCall(t *testing.T) {
 	t.Parallel()
 	h, p := newTrunkHouse(t)
-	d := p.call("+33170000000")
-	d.send("INVITE", p.sdp(1))
-	id := h.wait(protocol.Offered, "").Endpoint
+	_, id := h.offered(p)
 	h.do(h.s.Answer(id))
 	for range 3 {
 		p.again("200 INVITE")

@@ -303,12 +303,18 @@ func refusal(t *testing.T, err error, code, field string) {
 	}
 }
 
-// incoming brings a call of the peer to the state answered.
-func (h *house) incoming(p *peer) (*side, string) {
+// offered lets the peer call; nobody has answered yet.
+func (h *house) offered(p *peer) (*side, string) {
 	h.t.Helper()
 	d := p.call("+33170000000")
 	d.send("INVITE", p.sdp(1))
-	id := h.wait(protocol.Offered, "").Endpoint
+	return d, h.wait(protocol.Offered, "").Endpoint
+}
+
+// incoming brings a call of the peer to the state answered.
+func (h *house) incoming(p *peer) (*side, string) {
+	h.t.Helper()
+	d, id := h.offered(p)
 	h.do(h.s.Answer(id))
 	d.taken(p.expect("200 INVITE"))
 	d.send("ACK", "")

@@ -161,9 +161,7 @@ func TestSoundBothWaysHoldAndAnotherAddress(t *testing.T) {
 	h.echo()
 	p := newPeer(t, "udp", h.s, nil)
 	h.put(trunkTo(p))
-	d := p.call("+33170000000")
-	d.send("INVITE", p.sdp(1))
-	id := h.wait(protocol.Offered, "").Endpoint
+	d, id := h.offered(p)
 	h.do(h.s.Early(id))
 	talk := p.talks(string(p.expect("183 INVITE").Body()))
 	talk.hears(10)
@@ -320,9 +318,7 @@ func TestSecureSound(t *testing.T) {
 	p := newPeer(t, "tls", h.s, certs)
 	p.crypto = "1 AES_CM_128_HMAC_SHA1_80 inline:" + key1
 	h.put(trunkTo(p, func(doc *protocol.Trunk) { doc.SRTP = "required" }))
-	d := p.call("+33170000000")
-	d.send("INVITE", p.sdp(1))
-	id := h.wait(protocol.Offered, "").Endpoint
+	d, id := h.offered(p)
 	h.do(h.s.Answer(id))
 	ok := p.expect("200 INVITE")
 	d.taken(ok)

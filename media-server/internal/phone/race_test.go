@@ -69,9 +69,7 @@ func TestHangUpAndAnswerOfACallerCross(t *testing.T) {
 	h, p := newTrunkHouse(t)
 	const calls = 20
 	for i := range calls {
-		d := p.call("+33170000000")
-		d.send("INVITE", p.sdp(1))
-		id := h.wait(protocol.Offered, "").Endpoint
+		d, id := h.offered(p)
 		h.do(h.s.Answer(id))
 		time.Sleep(time.Duration(i) * 20 * time.Microsecond) // another moment each time
 		if i%2 == 0 {
@@ -95,9 +93,7 @@ func TestHangUpBeforeTheAck(t *testing.T) {
 	t.Parallel()
 	h, p := newTrunkHouse(t)
 	for range 10 {
-		d := p.call("+33170000000")
-		d.send("INVITE", p.sdp(1))
-		id := h.wait(protocol.Offered, "").Endpoint
+		d, id := h.offered(p)
 		h.do(h.s.Answer(id))
 		d.taken(p.expect("200 INVITE"))
 		d.send("BYE", "") // the ACK was lost, and the caller hangs up

@@ -300,9 +300,7 @@ func TestLimitsAnswerCallers(t *testing.T) {
 	h := newHouse(t)
 	p := newPeer(t, "udp", h.s, nil)
 	h.put(trunkTo(p, func(doc *protocol.Trunk) { doc.MaxCalls = 1 }))
-	d := p.call("+33170000000")
-	d.send("INVITE", p.sdp(1))
-	first := h.wait(protocol.Offered, "").Endpoint
+	d, first := h.offered(p)
 	second := p.call("+33170000000")
 	second.send("INVITE", p.sdp(1))
 	res := p.expect("503 INVITE")

@@ -74,9 +74,7 @@ func TestCallsGoOnAfterACrash(t *testing.T) {
 func TestUnansweredCallsEndAfterACrash(t *testing.T) {
 	t.Parallel()
 	h, p := newTrunkHouse(t)
-	d := p.call("+33170000000")
-	d.send("INVITE", p.sdp(1))
-	in := h.wait(protocol.Offered, "").Endpoint
+	_, in := h.offered(p)
 	h.do(h.s.Ring(in))
 	ringing := p.expect("180 INVITE")
 	h.do(h.s.Dial("out", protocol.Dial{Trunk: "carrier", Number: "+33612345678", TimeoutMillis: 20_000}))
@@ -119,9 +117,7 @@ func TestUnansweredCallsEndAfterACrash(t *testing.T) {
 func TestAnswerLostInTheCrashIsSaidAgain(t *testing.T) {
 	t.Parallel()
 	h, p := newTrunkHouse(t)
-	d := p.call("+33170000000")
-	d.send("INVITE", p.sdp(1))
-	id := h.wait(protocol.Offered, "").Endpoint
+	d, id := h.offered(p)
 	h.do(h.s.Answer(id))
 	ok := p.expect("200 INVITE")
 	h.wait(protocol.Answered, id)

@@ -26,9 +26,7 @@ func TestSecureCalls(t *testing.T) {
 	p.crypto = "3 AES_CM_128_HMAC_SHA1_32 inline:" + key1
 	h.put(trunkTo(p, func(doc *protocol.Trunk) { doc.SRTP = "required" }))
 
-	d := p.call("+33170000000")
-	d.send("INVITE", p.sdp(1))
-	id := h.wait(protocol.Offered, "").Endpoint
+	d, id := h.offered(p)
 	h.do(h.s.Answer(id))
 	ok := p.expect("200 INVITE")
 	if body := string(ok.Body()); !strings.Contains(body, "RTP/SAVP") || !strings.Contains(body, "a=crypto:3 AES_CM_128_HMAC_SHA1_32 inline:") {

@@ -12,9 +12,7 @@ import (
 func TestAByeBeforeTheAnswerEndsTheInvite(t *testing.T) {
 	t.Parallel()
 	h, p := newTrunkHouse(t)
-	d := p.call("+33170000000")
-	d.send("INVITE", p.sdp(1))
-	id := h.wait(protocol.Offered, "").Endpoint
+	d, id := h.offered(p)
 	h.do(h.s.Ring(id))
 	d.taken(p.expect("180 INVITE"))
 	d.send("BYE", "")
